@@ -1,0 +1,83 @@
+//! A shared-memory frame bus for Linux: one publisher a stream, many subscribers, the newest frame read in place.
+//!
+//! * The publisher never waits for a subscriber, and nobody ever sees a torn frame.
+//! * `kill -9` of anyone at any instruction loses no slot and no frame already published; there is no daemon, and no
+//!   time-out to wait for.
+//! * Subscribers map the frames read-only.
+//! * Every frame is accounted for, to every subscriber.
+//!
+//! What it does not promise: frames do not cross machines; a subscriber that is slower than the publisher does not see
+//! every frame (unless the stream is opened with `on_full = "wait"`); and processes of one user are not protected from each other's
+//! malice, only from each other's faults.
+//!
+//! ```
+//! use framebus::{Content, ImageShape, PixelFormat, Publisher, StreamName, StreamOptions, Subscriber};
+//!
+//! let name = StreamName::new(&format!("doc-{}", std::process::id()), "front")?;
+//! let shape = ImageShape::new(64, 48, PixelFormat::Mono8)?;
+//! let mut camera = Publisher::open(&name, &StreamOptions::new(Content::Image(shape)))?;
+//! let mut viewer = Subscriber::attach(&name)?; // in another process, as a rule
+//!
+//! let mut loan = camera.loan()?;
+//! loan.fill(7);
+//! loan.publish();
+//!
+//! let frame = viewer.latest()?.ok_or("a frame was published")?;
+//! assert_eq!(frame.info().sequence, 1);
+//! assert!(frame.iter().all(|&byte| byte == 7));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! The layout in memory is described in docs/layout.md, the protocol at the top of `slots.rs`.
+#![deny(unsafe_code)]
+
+mod attach;
+#[allow(unsafe_code)] // clock_gettime(2)
+mod clock;
+mod error;
+mod format;
+mod geometry;
+mod image_view;
+mod layout;
+#[allow(unsafe_code)] // semaphores
+mod lease;
+mod lifecycle;
+#[cfg(feature = "mark")]
+pub mod mark;
+mod name;
+mod options;
+mod place;
+#[allow(unsafe_code)] // a page that the kernel wipes at fork
+mod process;
+#[allow(unsafe_code)] // slots are written under a claim
+mod publisher;
+#[cfg(feature = "records")]
+mod record;
+#[allow(unsafe_code)] // from pointers to references
+mod region;
+#[allow(unsafe_code)] // segments
+mod segment;
+mod slots;
+#[allow(unsafe_code)] // slots are read under a pin
+mod subscriber;
+mod sync;
+#[allow(unsafe_code)] // futexes
+mod wait;
+mod words;
+
+pub use clock::now_ns;
+pub use error::{
+    AcquireError, AttachError, GeometryError, LoanError, NameError, OpenError, PlaceHolder, RemoveError, ShapeError,
+    Stranger, SystemError,
+};
+pub use format::{ImageShape, PixelFormat, Plane};
+pub use geometry::{Geometry, MAX_HISTORY};
+pub use image_view::ImageView;
+pub use layout::{FrameInfo, MAX_HELD, MAX_SLOTS, MAX_SUBSCRIBERS, USER_BYTES, UserBytes};
+pub use name::{MAX_NAME_BYTES, StreamName, check_part};
+pub use options::{Content, OnFull, Prefault, Rate, Slots, StreamOptions};
+pub use place::SubscriberCounters;
+pub use publisher::{Loan, Publisher, PublisherCounters};
+#[cfg(feature = "records")]
+pub use record::{Record, RecordFrame, RecordLoan, RecordPublisher, RecordSubscriber};
+pub use subscriber::{Frame, PublisherState, Subscriber, SubscriberOptions, Wait};

@@ -1,0 +1,320 @@
+//! Publishing: loan a slot, write it, publish it.
+
+use std::ops::{Deref, DerefMut};
+use std::time::{Duration, Instant};
+
+use crate::clock::now_ns;
+use crate::error::{LoanError, OpenError, PlaceHolder};
+use crate::format::ImageShape;
+use crate::geometry::Geometry;
+use crate::layout::{FrameInfo, UserBytes};
+use crate::lifecycle::{self, OwnedStream};
+use crate::name::StreamName;
+use crate::options::{Content, OnFull, StreamOptions};
+use crate::place::holders;
+use crate::process::Process;
+use crate::slots::{Blocked, SlotLedger};
+use crate::sync::Ordering::{Acquire, Relaxed, SeqCst};
+use crate::sync::fence;
+use crate::wait;
+use crate::words::MAX_SEQUENCE;
+
+/// The one who writes a stream.
+///
+/// Dropping it closes the stream and removes its segments, or leaves them with `persist`. A process that dies leaves
+/// them too: its successor goes on with the next sequence, and subscribers notice nothing but the pause.
+///
+/// ```no_run
+/// use framebus::{Content, ImageShape, PixelFormat, Publisher, StreamOptions};
+/// let shape = ImageShape::new(640, 480, PixelFormat::Mono8)?;
+/// let name = "robot/front".parse()?;
+/// let mut camera = Publisher::open(&name, &StreamOptions::new(Content::Image(shape)))?;
+/// let mut frame = camera.loan()?; // 640 × 480 bytes of shared memory
+/// frame.fill(128);
+/// frame.publish();
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Publisher {
+    name: StreamName,
+    options: StreamOptions,
+    ledger: SlotLedger,
+    /// What each frame's info begins as.
+    template: FrameInfo,
+    process: Process,
+    stream: OwnedStream,
+}
+
+impl Publisher {
+    /// Creates the stream, or takes it over from a publisher that died.
+    ///
+    /// Where the dead one's stream had another geometry, a new epoch of it begins, and subscribers move there by
+    /// themselves.
+    ///
+    /// # Errors
+    /// [`OpenError`]; whatever existed is then as it was.
+    pub fn open(name: &StreamName, options: &StreamOptions) -> Result<Self, OpenError> {
+        let stream = lifecycle::open(name, options)?;
+        let waits = matches!(options.on_full, OnFull::Wait(_));
+        let words = stream.frames_view.words();
+        let mut ledger = SlotLedger::recover(words, stream.frames_view.geometry().max_held, waits);
+        if ledger.ring(words, stream.places_view.places()) {
+            wait::wake_all(&words.control.futex);
+        }
+        let mut template = FrameInfo { len: options.content.capacity_bytes() as u64, ..FrameInfo::default() };
+        if let Content::Image(shape) = &options.content {
+            set_shape(&mut template, shape);
+        }
+        let process = stream.frames.process();
+        Ok(Self { name: name.clone(), options: options.clone(), ledger, template, process, stream })
+    }
+
+    /// The stream's name.
+    pub fn name(&self) -> &StreamName {
+        &self.name
+    }
+
+    /// What the stream was opened with.
+    pub fn options(&self) -> &StreamOptions {
+        &self.options
+    }
+
+    /// Its numbers of slots and sizes.
+    pub fn geometry(&self) -> &Geometry {
+        self.stream.frames_view.geometry()
+    }
+
+    /// The sequence that the next published frame will have.
+    pub fn next_sequence(&self) -> u64 {
+        self.ledger.next_sequence()
+    }
+
+    /// Lends the slot for the next frame: no system call, and no waiting, unless no slot is free and `on_full` says so.
+    ///
+    /// The slot holds whatever an earlier frame left there.
+    ///
+    /// # Errors
+    /// [`LoanError`]: all slots are held, which can not happen with `slots = "auto"` and `on_full = "drop"`. The frame
+    /// counts as refused, and its cause to who held the slots.
+    #[inline]
+    pub fn loan(&mut self) -> Result<Loan<'_>, LoanError> {
+        if !self.process.is_current() {
+            return Err(LoanError::Forked { stream: self.name.clone() });
+        }
+        if self.ledger.next_sequence() > MAX_SEQUENCE {
+            return Err(LoanError::Exhausted { stream: self.name.clone() });
+        }
+        let slot = match self.claim() {
+            Ok(slot) => slot,
+            Err(blocked) => self.claim_late(blocked)?,
+        };
+        let info = self.template;
+        Ok(Loan { publisher: self, slot, info, done: false })
+    }
+
+    #[inline]
+    fn claim(&mut self) -> Result<u16, Blocked> {
+        let leases = self.stream.lease.set();
+        let (frames, places) = (self.stream.frames_view.words(), self.stream.places_view.places());
+        self.ledger.claim(frames, places, || leases.dropped_places())
+    }
+
+    /// The slow way: wait where the stream's options say so, then give up and say because of whom.
+    #[cold]
+    fn claim_late(&mut self, mut blocked: Blocked) -> Result<u16, LoanError> {
+        let OnFull::Wait(patience) = self.options.on_full else { return Err(self.refuse(blocked, Duration::ZERO)) };
+        let begun = Instant::now();
+        let claimed = loop {
+            let header = self.stream.places_view.header();
+            let word = header.release_futex.load(Acquire);
+            header.publisher_waiting.store(1, Relaxed);
+            // With the fence in `Attachment::tell_publisher`: either it sees the flag, or we see what it let go of.
+            fence(SeqCst);
+            match self.claim() {
+                Ok(slot) => break Some(slot),
+                Err(still) => blocked = still,
+            }
+            let left = patience.saturating_sub(begun.elapsed());
+            if left.is_zero() {
+                break None;
+            }
+            wait::sleep(&self.stream.places_view.header().release_futex, word, left);
+        };
+        self.stream.places_view.header().publisher_waiting.store(0, Relaxed);
+        let (stats, waited) = (self.stream.frames_view.stats(), begun.elapsed());
+        stats.waits.fetch_add(1, Relaxed);
+        stats.waited_ns.fetch_add(waited.as_nanos() as u64, Relaxed);
+        claimed.ok_or_else(|| self.refuse(blocked, waited))
+    }
+
+    /// Counts a refused frame, also against each place that was in the way.
+    fn refuse(&self, blocked: Blocked, waited: Duration) -> LoanError {
+        let view = &self.stream.frames_view;
+        view.stats().refused.fetch_add(1, Relaxed);
+        let (Blocked::Held(culprits) | Blocked::Unread(culprits)) = blocked;
+        for place in culprits.iter() {
+            if let Some(count) = view.blame().get(place) {
+                count.fetch_add(1, Relaxed);
+            }
+        }
+        let stream = self.name.clone();
+        let holders: Vec<PlaceHolder> =
+            holders(self.stream.places_view.places(), self.stream.lease.set(), culprits.iter());
+        match blocked {
+            Blocked::Held(_) => LoanError::Held { stream, holders, waited },
+            Blocked::Unread(_) => LoanError::Unread { stream, holders, waited },
+        }
+    }
+
+    /// Counts a frame that was published behind its deadline. Whoever keeps the rate knows.
+    pub fn count_late(&self) {
+        self.stream.frames_view.stats().late.fetch_add(1, Relaxed);
+    }
+
+    /// The publisher's counters, over all publishers of this epoch.
+    pub fn counters(&self) -> PublisherCounters {
+        PublisherCounters::read(self.stream.frames_view.stats())
+    }
+}
+
+impl Drop for Publisher {
+    fn drop(&mut self) {
+        if self.process.is_current() && !self.options.persist {
+            self.stream.close();
+        }
+    }
+}
+
+fn set_shape(info: &mut FrameInfo, shape: &ImageShape) {
+    (info.width, info.height) = (shape.width(), shape.height());
+    (info.stride_bytes, info.format) = (shape.stride_bytes(), shape.format().code());
+    info.len = shape.frame_bytes() as u64;
+}
+
+/// What a stream's publishers have counted since the epoch began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PublisherCounters {
+    /// Frames refused because no slot was free.
+    pub refused: u64,
+    /// Loans dropped without publishing.
+    pub abandoned: u64,
+    /// Frames behind their deadline, as told by [`Publisher::count_late`].
+    pub late: u64,
+    /// Times that a loan had to wait, with `on_full = "wait"`.
+    pub waits: u64,
+    /// How long in all, in ns.
+    pub waited_ns: u64,
+    /// Publishers of this epoch so far.
+    pub publishers: u64,
+}
+
+impl PublisherCounters {
+    pub(crate) fn read(stats: &crate::layout::PublisherStats) -> Self {
+        Self {
+            refused: stats.refused.load(Relaxed),
+            abandoned: stats.abandoned.load(Relaxed),
+            late: stats.late.load(Relaxed),
+            waits: stats.waits.load(Relaxed),
+            waited_ns: stats.waited_ns.load(Relaxed),
+            publishers: stats.publishers.load(Relaxed),
+        }
+    }
+}
+
+/// The exclusive right to write one slot. Dereferences to the frame's bytes, in shared memory.
+///
+/// Publishing consumes it. Dropping it abandons the frame: nobody sees it, and its slot and sequence are used again; so
+/// a panic never publishes half a frame.
+pub struct Loan<'a> {
+    publisher: &'a mut Publisher,
+    slot: u16,
+    info: FrameInfo,
+    done: bool,
+}
+
+impl Loan<'_> {
+    /// The sequence that the frame will have.
+    pub fn sequence(&self) -> u64 {
+        self.publisher.next_sequence()
+    }
+
+    /// Most bytes that the frame may have.
+    pub fn capacity_bytes(&self) -> usize {
+        self.publisher.geometry().slot_capacity
+    }
+
+    /// Sets the number of payload bytes; it begins as the stream's capacity.
+    ///
+    /// # Panics
+    /// Where `bytes` is larger than the [capacity](Self::capacity_bytes).
+    pub fn set_len(&mut self, bytes: usize) {
+        assert!(bytes <= self.capacity_bytes(), "a frame of {bytes} bytes in slots of {}", self.capacity_bytes());
+        self.info.len = bytes as u64;
+    }
+
+    /// Gives this frame another shape than the stream's; its bytes must fit the slot.
+    ///
+    /// # Panics
+    /// Where the frame is larger than the [capacity](Self::capacity_bytes).
+    pub fn set_shape(&mut self, shape: &ImageShape) {
+        set_shape(&mut self.info, shape);
+        self.set_len(shape.frame_bytes());
+    }
+
+    /// Says when the data was taken, in `CLOCK_MONOTONIC` ns ([`now_ns`](crate::now_ns)).
+    pub fn set_capture_ns(&mut self, capture_ns: u64) {
+        self.info.capture_ns = capture_ns;
+    }
+
+    /// The user's own bytes of the frame's info.
+    pub fn user_mut(&mut self) -> &mut UserBytes {
+        &mut self.info.user
+    }
+
+    /// Makes the frame the newest, and wakes who sleeps for it; returns its sequence. No system call when nobody sleeps.
+    #[inline]
+    pub fn publish(mut self) -> u64 {
+        self.done = true;
+        let Publisher { ledger, stream, .. } = &mut *self.publisher;
+        let (view, sequence) = (stream.frames_view, ledger.next_sequence());
+        self.info.sequence = sequence;
+        self.info.publish_ns = now_ns();
+        if self.info.capture_ns == 0 {
+            self.info.capture_ns = self.info.publish_ns;
+        }
+        // SAFETY: the slot is claimed by this loan, which ends here; the view is the publisher's.
+        unsafe { view.write_info(self.slot, &self.info) };
+        let words = view.words();
+        if ledger.publish(words, stream.places_view.places(), self.slot) {
+            wait::wake_all(&words.control.futex);
+        }
+        sequence
+    }
+}
+
+impl Deref for Loan<'_> {
+    type Target = [u8];
+
+    #[inline]
+    fn deref(&self) -> &[u8] {
+        // SAFETY: as in `deref_mut`, and nobody but us writes the slot.
+        unsafe { self.publisher.stream.frames_view.claimed_bytes(self.slot, self.info.len as usize) }
+    }
+}
+
+impl DerefMut for Loan<'_> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut [u8] {
+        // SAFETY: the slot is claimed until this loan is published or dropped, the publisher can not claim another
+        // meanwhile (it is borrowed), the borrow of self makes the slice unique, and `set_len` bounds the length.
+        unsafe { self.publisher.stream.frames_view.claimed_bytes(self.slot, self.info.len as usize) }
+    }
+}
+
+impl Drop for Loan<'_> {
+    fn drop(&mut self) {
+        if !self.done && self.publisher.process.is_current() {
+            self.publisher.stream.frames_view.stats().abandoned.fetch_add(1, Relaxed);
+        }
+    }
+}

@@ -1,0 +1,390 @@
+//! The slot protocol: who may touch which slot, decided by atomics alone.
+//!
+//! Knows no system call and no payload; `bus/model` runs this file under loom.
+//!
+//! # The protocol
+//!
+//! A stream has S slots. The newest H frames are its *window*; a subscriber may acquire those. Each subscriber has a
+//! *place* with K pins; a pin names the slot that is being read. The publisher writes only slots that are neither in the
+//! window nor pinned, so **S = H + 1 + N·K** slots are enough for it to never wait: H in the window, N·K pinned at
+//! worst, one to write.
+//!
+//! ```text
+//! publisher                                      subscriber, latest()
+//!   withdraw: generation = odd                     pin = ANY                    (Release)
+//!   fence(SeqCst)                    ─── F ───     fence(SeqCst)
+//!   scan pins                        (Acquire)     l = latest                   (Acquire)
+//!     ANY → CAS(pin, ANY → newest)                 CAS(pin, ANY → slot of l)    won or helped: what stands there holds
+//!   write a slot that is free
+//!   generation = 2·sequence          (Release)   subscriber, next()
+//!   window entry                     (Release)     entry = window[wanted]       (Acquire)
+//!   latest                           (Release)     pin = slot of entry          (Release)
+//!   futex word + 1                   (Release)     fence(SeqCst)
+//!   fence(SeqCst)                    ─── W ───     generation == 2·wanted ?     (Acquire) else: gone
+//!   any waiting flag → wake
+//! ```
+//!
+//! **F.** Of the two fences one comes first. If the subscriber's does, the scan sees the pin and the slot is left alone.
+//! If the publisher's does, the subscriber sees all that was stored before it: `latest` is then the newest frame, which is
+//! in the window and not to be written, and a withdrawn slot's generation is odd, so `next` lets go of it. An `ANY` that
+//! the scan finds is replaced by the newest slot, so a subscriber that stalls between its two steps can not hold a slot
+//! that it names only later: this is what makes `latest` a constant number of steps.
+//!
+//! **W.** The same, for sleeping: the subscriber sets its flag, fences and looks at `latest` again before it sleeps.
+//!
+//! # A slot's states
+//!
+//! | generation | in window | pinned | state |
+//! |---|---|---|---|
+//! | 0 or odd | no | no | free: may be loaned |
+//! | 0 or odd | no | loaned | being written |
+//! | even | yes | any | readable |
+//! | even | no | any | fell out; withdrawn by the next claim, readable until then |
+//! | odd | no | yes | withdrawn, still read by who pinned it in time |
+//!
+//! # Invariants
+//!
+//! * **I1** A slot is written only between `claim` and `publish` by the holder of the publisher's lease.
+//! * **I2** `claim` returns no slot that is in the window, nor one that a pin protects.
+//! * **I3** A subscriber reads a slot only while its pin names it, and the pin was confirmed (CAS, or generation).
+//! * **I4** With S ≥ H + 1 + N·K `claim` never fails.
+//! * **I5** The publisher never clears a pin, not even a dead one's: the place's next holder may have set it just now.
+//! * **I6** All stores to a pin are Release: a later store must not hide the earlier ones' reads from the scan.
+
+use crate::layout::{Control, Place, SlotRecord};
+use crate::sync::{AtomicU32, AtomicU64, Ordering::*, fence};
+use crate::words::{NO_SLOT, pack, pin, unpack};
+
+/// How often `pin_next` chases a window that moves on under it before it takes the newest frame.
+const CHASES: usize = 2;
+
+/// The words of a frames segment that the protocol uses.
+#[derive(Clone, Copy)]
+pub(crate) struct FrameWords<'a> {
+    pub control: &'a Control,
+    pub window: &'a [AtomicU64],
+    pub records: &'a [SlotRecord],
+}
+
+/// A small set of slots.
+struct SlotSet(Box<[u64]>);
+
+impl SlotSet {
+    fn new(slots: usize) -> Self {
+        Self(vec![0; slots.div_ceil(64)].into())
+    }
+
+    fn insert(&mut self, slot: u16) {
+        self.0[slot as usize / 64] |= 1 << (slot % 64);
+    }
+
+    fn remove(&mut self, slot: u16) {
+        self.0[slot as usize / 64] &= !(1 << (slot % 64));
+    }
+
+    fn contains(&self, slot: u16) -> bool {
+        self.0[slot as usize / 64] & 1 << (slot % 64) != 0
+    }
+
+    /// The lowest slot below `slots` that is in neither set.
+    fn first_outside(&self, other: &SlotSet, slots: usize) -> Option<u16> {
+        let words = self.0.iter().zip(&other.0).enumerate();
+        let free = words.map(|(at, (a, b))| (at, !(a | b))).find(|&(_, free)| free != 0);
+        let slot = free.map(|(at, free)| at * 64 + free.trailing_zeros() as usize)?;
+        (slot < slots).then_some(slot as u16)
+    }
+}
+
+/// A set of places, by index from 0.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct PlaceSet([u64; 4]);
+
+impl PlaceSet {
+    pub(crate) fn insert(&mut self, place: usize) {
+        self.0[place / 64] |= 1 << (place % 64);
+    }
+
+    pub(crate) fn contains(&self, place: usize) -> bool {
+        self.0[place / 64] & 1 << (place % 64) != 0
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = usize> + use<> {
+        let set = *self;
+        (0..256).filter(move |&place| set.contains(place))
+    }
+}
+
+/// Why `claim` has no slot, and which places are the cause.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Blocked {
+    /// Every slot outside the window is pinned, by these.
+    Held(PlaceSet),
+    /// These lossless subscribers have not taken the frame that would fall out of the window.
+    Unread(PlaceSet),
+}
+
+/// The publisher's private knowledge of its slots.
+pub(crate) struct SlotLedger {
+    slots: usize,
+    max_held: usize,
+    /// Whether lossless subscribers hold the publisher back.
+    waits: bool,
+    next_sequence: u64,
+    /// Slot of each frame in the window, at `sequence % history`.
+    window: Box<[u16]>,
+    /// `next_sequence % history`.
+    cursor: usize,
+    in_window: SlotSet,
+    pinned: SlotSet,
+    /// The slot that fell out of the window with the last publication, not withdrawn so far.
+    fallen: Option<u16>,
+    futex: u32,
+}
+
+impl SlotLedger {
+    /// Rebuilds the ledger from what is in shared memory: of a new stream, or of one whose publisher died anywhere.
+    ///
+    /// Only the holder of the publisher's lease calls it, and the kernel drops a lease only after the holder's last
+    /// store, so nothing moves here but pins.
+    pub(crate) fn recover(frames: FrameWords<'_>, max_held: usize, waits: bool) -> Self {
+        let (slots, history) = (frames.records.len(), frames.window.len());
+        let entry = |sequence: u64| {
+            let (found, slot) = unpack(frames.window[(sequence % history as u64) as usize].load(Acquire));
+            let record = frames.records.get(slot as usize)?;
+            (found == sequence && record.generation.load(Acquire) == 2 * sequence).then_some(slot)
+        };
+        let (mut latest, _) = unpack(frames.control.latest.load(Acquire));
+        // Died between the window entry and `latest`: `next` may have seen the frame, so it is published.
+        if let Some(slot) = entry(latest + 1) {
+            latest += 1;
+            frames.control.latest.store(pack(latest, slot), Release);
+        }
+        let mut ledger = Self {
+            slots,
+            max_held,
+            waits,
+            next_sequence: latest + 1,
+            window: vec![NO_SLOT; history].into(),
+            cursor: ((latest + 1) % history as u64) as usize,
+            in_window: SlotSet::new(slots),
+            pinned: SlotSet::new(slots),
+            fallen: None,
+            futex: frames.control.futex.load(Relaxed),
+        };
+        for sequence in (latest + 1).saturating_sub(history as u64).max(1)..=latest {
+            if let Some(slot) = entry(sequence) {
+                ledger.window[(sequence % history as u64) as usize] = slot;
+                ledger.in_window.insert(slot);
+            }
+        }
+        // Whatever else looks readable fell out of the window, or was never published; `claim` fences before it scans.
+        for (slot, record) in frames.records.iter().enumerate() {
+            let generation = record.generation.load(Relaxed);
+            if !ledger.in_window.contains(slot as u16) && generation.is_multiple_of(2) && generation != 0 {
+                record.generation.store(generation | 1, Relaxed);
+            }
+        }
+        ledger
+    }
+
+    /// The number of the next frame.
+    pub(crate) fn next_sequence(&self) -> u64 {
+        self.next_sequence
+    }
+
+    /// Finds a slot that nobody reads and nobody may begin to read, the lowest one. (I2, I4)
+    ///
+    /// `dropped` asks the kernel which places have no holder; it is called only where no slot would be free otherwise.
+    pub(crate) fn claim(
+        &mut self,
+        frames: FrameWords<'_>,
+        places: &[Place],
+        dropped: impl FnOnce() -> PlaceSet,
+    ) -> Result<u16, Blocked> {
+        if let Some(slot) = self.fallen.take() {
+            let generation = &frames.records[slot as usize].generation;
+            // Relaxed: the fence below orders it before the scan, and before the writes to the slot.
+            generation.store(generation.load(Relaxed) | 1, Relaxed);
+        }
+        fence(SeqCst);
+        match self.find_free(frames, places, &PlaceSet::default()) {
+            Ok(slot) => Ok(slot),
+            // Asked after the withdrawal: who claims a dead one's place later than this finds the slots withdrawn
+            // already, so ignoring the place's pins is safe. Asked before, it would not be.
+            Err(_) => self.find_free(frames, places, &dropped()),
+        }
+    }
+
+    fn find_free(&mut self, frames: FrameWords<'_>, places: &[Place], dead: &PlaceSet) -> Result<u16, Blocked> {
+        if self.waits {
+            let unread = self.unread(places, dead);
+            if unread != PlaceSet::default() {
+                return Err(Blocked::Unread(unread));
+            }
+        }
+        let holders = self.scan(frames, places, dead);
+        self.in_window.first_outside(&self.pinned, self.slots).ok_or(Blocked::Held(holders))
+    }
+
+    /// Lossless places that still want the frame which the next publication pushes out of the window.
+    fn unread(&self, places: &[Place], dead: &PlaceSet) -> PlaceSet {
+        let mut unread = PlaceSet::default();
+        for (index, place) in places.iter().enumerate() {
+            // Acquire: with the cursor, the pin is seen that its owner set before it moved the cursor on.
+            let wanted = place.cursor.load(Acquire);
+            if wanted != 0
+                && wanted.saturating_add(self.window.len() as u64) <= self.next_sequence
+                && !dead.contains(index)
+            {
+                unread.insert(index);
+            }
+        }
+        unread
+    }
+
+    /// Collects what is pinned into `self.pinned`, helps each `ANY`, and returns who holds slots outside the window.
+    fn scan(&mut self, frames: FrameWords<'_>, places: &[Place], dead: &PlaceSet) -> PlaceSet {
+        let newest = unpack(frames.control.latest.load(Relaxed)).1;
+        let mut holders = PlaceSet::default();
+        self.pinned.0.fill(0);
+        for (index, place) in places.iter().enumerate() {
+            if dead.contains(index) {
+                continue;
+            }
+            for word in &place.pins[..self.max_held] {
+                // Acquire: the reads of a slot that its reader let go of happened before our writes to it.
+                let mut value = word.load(Acquire);
+                if value == pin::ANY && newest != NO_SLOT {
+                    // Only the publisher moves `latest`, and it is here: whoever is helped holds the newest frame.
+                    value = match word.compare_exchange(pin::ANY, pin::of(newest), AcqRel, Acquire) {
+                        Ok(_) => pin::of(newest),
+                        Err(now) => now,
+                    };
+                }
+                if let Some(slot) = pin::slot(value, self.slots) {
+                    self.pinned.insert(slot);
+                    if !self.in_window.contains(slot) {
+                        holders.insert(index);
+                    }
+                }
+            }
+        }
+        holders
+    }
+
+    /// Makes the frame in the claimed `slot` the newest. True: somebody sleeps and must be woken.
+    pub(crate) fn publish(&mut self, frames: FrameWords<'_>, places: &[Place], slot: u16) -> bool {
+        let sequence = self.next_sequence;
+        let packed = pack(sequence, slot);
+        // Release, all four: who sees the word sees the payload, and the words before it.
+        frames.records[slot as usize].generation.store(2 * sequence, Release);
+        frames.window[self.cursor].store(packed, Release);
+        frames.control.latest.store(packed, Release);
+
+        let fallen = std::mem::replace(&mut self.window[self.cursor], slot);
+        if fallen != NO_SLOT {
+            self.in_window.remove(fallen);
+            self.fallen = Some(fallen);
+        }
+        self.in_window.insert(slot);
+        self.next_sequence += 1;
+        self.cursor = if self.cursor + 1 == self.window.len() { 0 } else { self.cursor + 1 };
+        self.ring(frames, places)
+    }
+
+    /// Moves the futex word on. True: somebody sleeps on it and must be woken. (W)
+    pub(crate) fn ring(&mut self, frames: FrameWords<'_>, places: &[Place]) -> bool {
+        self.futex = self.futex.wrapping_add(1);
+        frames.control.futex.store(self.futex, Release);
+        fence(SeqCst);
+        places.iter().any(|place| place.waiting.load(Relaxed) != 0)
+    }
+}
+
+/// The pin holds what its owner did not write: another process wrote to the place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Overwritten;
+
+/// Pins the newest frame, in a constant number of steps; `None` before the first frame. (I3)
+pub(crate) fn pin_latest(frames: FrameWords<'_>, word: &AtomicU32) -> Result<Option<u16>, Overwritten> {
+    word.store(pin::ANY, Release);
+    fence(SeqCst);
+    let newest = unpack(frames.control.latest.load(Acquire)).1;
+    let wanted = if newest == NO_SLOT { pin::NONE } else { pin::of(newest) };
+    match word.compare_exchange(pin::ANY, wanted, AcqRel, Acquire) {
+        Ok(_) if newest == NO_SLOT => Ok(None),
+        Ok(_) => Ok(Some(newest)),
+        // The publisher has helped: its choice stands, and is protected since its scan.
+        Err(helped) => match pin::slot(helped, frames.records.len()) {
+            Some(slot) => Ok(Some(slot)),
+            None => {
+                release(word);
+                Err(Overwritten)
+            }
+        },
+    }
+}
+
+/// Pins the frame with this sequence; `None` where it is not in the window. (I3)
+fn pin_exact(frames: FrameWords<'_>, word: &AtomicU32, sequence: u64) -> Option<u16> {
+    let entry = &frames.window[(sequence % frames.window.len() as u64) as usize];
+    let (found, slot) = unpack(entry.load(Acquire));
+    let record = frames.records.get(slot as usize)?;
+    if found != sequence {
+        return None;
+    }
+    word.store(pin::of(slot), Release);
+    fence(SeqCst);
+    if record.generation.load(Acquire) == 2 * sequence {
+        return Some(slot);
+    }
+    release(word);
+    None
+}
+
+/// Pins the frame `wanted`, or the oldest one after it; `None` where there is no such frame so far.
+///
+/// `first` is the first sequence of the epoch. At most [`CHASES`] attempts; a window that moves on faster than that costs
+/// the frames up to the newest.
+pub(crate) fn pin_next(
+    frames: FrameWords<'_>,
+    word: &AtomicU32,
+    wanted: u64,
+    first: u64,
+) -> Result<Option<u16>, Overwritten> {
+    for _ in 0..CHASES {
+        let (latest, slot) = unpack(frames.control.latest.load(Acquire));
+        if latest < wanted || slot == NO_SLOT {
+            return Ok(None);
+        }
+        let oldest = (latest + 1).saturating_sub(frames.window.len() as u64).max(first);
+        if let Some(slot) = pin_exact(frames, word, wanted.max(oldest)) {
+            return Ok(Some(slot));
+        }
+    }
+    pin_latest(frames, word)
+}
+
+/// The sequence of the frame in a pinned slot: withdrawing a slot does not change it.
+pub(crate) fn sequence_of(frames: FrameWords<'_>, slot: u16) -> u64 {
+    frames.records[slot as usize].generation.load(Relaxed) / 2
+}
+
+/// Lets go of a slot. (I6)
+pub(crate) fn release(word: &AtomicU32) {
+    word.store(pin::NONE, Release);
+}
+
+/// Says that the subscriber is about to sleep, and returns the futex word to sleep on. The caller looks once more for
+/// what it waits for before it does. (W)
+pub(crate) fn announce_sleep(frames: FrameWords<'_>, place: &Place) -> u32 {
+    let word = frames.control.futex.load(Acquire);
+    place.waiting.store(1, Relaxed);
+    fence(SeqCst);
+    word
+}
+
+/// The subscriber is awake again.
+pub(crate) fn end_sleep(place: &Place) {
+    place.waiting.store(0, Relaxed);
+}

@@ -1,0 +1,454 @@
+//! Subscribing: the newest frame, or every frame in order, read in place.
+
+use std::ops::Deref;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::time::{Duration, Instant};
+
+use crate::attach::{self, Attachment};
+use crate::error::{AcquireError, AttachError};
+use crate::format::{ImageShape, PixelFormat};
+use crate::geometry::Geometry;
+use crate::image_view::ImageView;
+use crate::layout::{FrameInfo, state};
+use crate::lease::Holder;
+use crate::name::StreamName;
+use crate::options::{Content, Rate};
+use crate::place::SubscriberCounters;
+use crate::slots;
+use crate::wait;
+use crate::words::unpack;
+
+/// How a subscriber waits for the next frame.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Wait {
+    /// Sleep until the publisher wakes us (futex(2)).
+    #[default]
+    Block,
+    /// Look without pause: the least latency, at the price of a core.
+    Spin,
+}
+
+/// What a subscriber wants.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct SubscriberOptions {
+    /// How [`Subscriber::wait`] waits.
+    pub wait: Wait,
+    /// On a stream whose publisher waits (`on_full = "wait"`): it shall wait for this subscriber's
+    /// [`next`](Subscriber::next), so that no frame is missed.
+    pub lossless: bool,
+    /// What others see this subscriber called, up to 31 bytes; empty: the program's name.
+    pub label: String,
+    /// How long to wait for a stream that is not there.
+    pub patience: Duration,
+}
+
+/// What became of a stream's publisher.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PublisherState {
+    /// It holds its lease.
+    Alive,
+    /// It died, or left the stream there on purpose (`persist`): the last frames are still there, and a successor goes
+    /// on with them.
+    Gone,
+    /// It closed the stream.
+    Closed,
+}
+
+/// One who reads a stream.
+///
+/// ```no_run
+/// use framebus::Subscriber;
+/// use std::time::{Duration, Instant};
+/// let mut camera = Subscriber::attach(&"robot/front".parse()?)?;
+/// while camera.wait(Instant::now() + Duration::from_secs(1))? {
+///     if let Some(frame) = camera.latest()? {
+///         println!("frame {} has {} bytes", frame.info().sequence, frame.len());
+///     }
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Subscriber {
+    name: StreamName,
+    options: SubscriberOptions,
+    attachment: Arc<Attachment>,
+    /// Newest sequence acquired, or the last one that there is no claim to; 0 at first.
+    last: u64,
+    counters: SubscriberCounters,
+    epoch: u64,
+}
+
+impl Subscriber {
+    /// Attaches to a stream that is there, with the default options.
+    ///
+    /// # Errors
+    /// [`AttachError`].
+    pub fn attach(name: &StreamName) -> Result<Self, AttachError> {
+        Self::attach_with(name, SubscriberOptions::default())
+    }
+
+    /// Attaches to a stream; waits for it as long as the options say.
+    ///
+    /// # Errors
+    /// [`AttachError`].
+    pub fn attach_with(name: &StreamName, mut options: SubscriberOptions) -> Result<Self, AttachError> {
+        if options.label.is_empty() {
+            options.label = program_name();
+        }
+        let begun = Instant::now();
+        let attachment = attach::attach(name, &options.label, None, begun, begun + options.patience)?;
+        let (name, attachment) = (name.clone(), Arc::new(attachment));
+        let mut subscriber = Self { name, options, attachment, last: 0, counters: Default::default(), epoch: 0 };
+        subscriber.begin_epoch();
+        Ok(subscriber)
+    }
+
+    /// The stream's name.
+    pub fn name(&self) -> &StreamName {
+        &self.name
+    }
+
+    /// What the stream carries, in its present epoch.
+    pub fn content(&self) -> &Content {
+        &self.attachment.content
+    }
+
+    /// The stream's nominal rate, where it has one.
+    pub fn rate(&self) -> Option<Rate> {
+        self.attachment.rate()
+    }
+
+    /// The stream's numbers of slots and sizes.
+    pub fn geometry(&self) -> &Geometry {
+        self.attachment.geometry()
+    }
+
+    /// How often this subscriber has moved to a new epoch of the stream: content and geometry may differ afterwards.
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// Whether this subscriber takes part in the publisher's waiting.
+    pub fn is_lossless(&self) -> bool {
+        self.options.lossless && self.attachment.publisher_waits()
+    }
+
+    /// What this subscriber has counted since it was made.
+    pub fn counters(&self) -> SubscriberCounters {
+        self.counters
+    }
+
+    /// Frames that are held at present.
+    pub fn held(&self) -> usize {
+        self.attachment.in_use.iter().filter(|used| used.load(Relaxed)).count()
+    }
+
+    /// The memory, in this process, in which the frames of the present epoch lie.
+    pub fn frames_memory(&self) -> std::ops::Range<*const u8> {
+        let base = self.attachment.frames_view.payload(0).as_ptr().cast_const();
+        let geometry = self.geometry();
+        base..base.wrapping_add(geometry.slots * geometry.slot_stride)
+    }
+
+    /// Whether somebody publishes the stream. Asks the kernel.
+    pub fn publisher(&self) -> PublisherState {
+        if self.attachment.control().state.load(Acquire) == state::CLOSED {
+            return PublisherState::Closed;
+        }
+        let alive = self.attachment.lease.set().is_held(Holder::Publisher);
+        if alive { PublisherState::Alive } else { PublisherState::Gone }
+    }
+
+    /// Takes the newest frame, whether or not it was taken before; `None` before the first frame, and once the stream is
+    /// closed and has no successor. A constant number of steps, no system call.
+    ///
+    /// # Errors
+    /// [`AcquireError::AllHeld`] where this subscriber holds all the frames it may; what it holds stays.
+    #[inline]
+    pub fn latest(&mut self) -> Result<Option<Frame>, AcquireError> {
+        let Some(pin) = self.begin()? else { return Ok(None) };
+        let word = &self.attachment.place().pins[pin];
+        let slot = slots::pin_latest(self.attachment.words(), word).map_err(|_| self.overwritten())?;
+        Ok(slot.map(|slot| self.finish(pin, slot, false)))
+    }
+
+    /// Takes the next frame in order: the one after the last taken, or the oldest still there, when that one is gone;
+    /// `None` where there is no newer frame. The first call takes the newest frame.
+    ///
+    /// # Errors
+    /// As for [`latest`](Self::latest).
+    #[inline]
+    pub fn next(&mut self) -> Result<Option<Frame>, AcquireError> {
+        if self.last == 0 {
+            return self.latest();
+        }
+        let Some(pin) = self.begin()? else { return Ok(None) };
+        let (wanted, first) = (self.last + 1, self.attachment.first_sequence());
+        let word = &self.attachment.place().pins[pin];
+        let slot = slots::pin_next(self.attachment.words(), word, wanted, first).map_err(|_| self.overwritten())?;
+        Ok(slot.map(|slot| self.finish(pin, slot, true)))
+    }
+
+    /// Waits until there is a frame newer than the last one taken, or until the deadline: true, there is one.
+    ///
+    /// A stream that ends is waited for too: its successor's first frame counts.
+    ///
+    /// # Errors
+    /// As for [`latest`](Self::latest), but for `AllHeld`.
+    pub fn wait(&mut self, deadline: Instant) -> Result<bool, AcquireError> {
+        loop {
+            self.check_process()?;
+            if !self.attachment.is_ready() && !self.follow(deadline)? {
+                return Ok(false);
+            }
+            if self.has_newer() {
+                return Ok(true);
+            }
+            match self.options.wait {
+                Wait::Spin => {
+                    let mut looks = 0_u32;
+                    while !self.has_newer() && self.attachment.is_ready() {
+                        std::hint::spin_loop();
+                        looks = looks.wrapping_add(1);
+                        // The clock is much dearer than a look.
+                        if looks.is_multiple_of(64) && Instant::now() >= deadline {
+                            return Ok(false);
+                        }
+                    }
+                }
+                Wait::Block => {
+                    let left = deadline.saturating_duration_since(Instant::now());
+                    if left.is_zero() {
+                        return Ok(false);
+                    }
+                    let place = self.attachment.place();
+                    let word = slots::announce_sleep(self.attachment.words(), place);
+                    if !self.has_newer() && self.attachment.is_ready() {
+                        wait::sleep(&self.attachment.control().futex, word, left);
+                    }
+                    slots::end_sleep(place);
+                }
+            }
+        }
+    }
+
+    /// Whether there is a frame newer than the last one taken. One load.
+    #[inline]
+    pub fn has_newer(&self) -> bool {
+        let (latest, _) = unpack(self.attachment.control().latest.load(Acquire));
+        latest > self.last && latest >= self.attachment.first_sequence()
+    }
+
+    #[inline]
+    fn check_process(&self) -> Result<(), AcquireError> {
+        if self.attachment.process.is_current() {
+            return Ok(());
+        }
+        Err(AcquireError::Forked { stream: self.name.clone() })
+    }
+
+    /// What comes before every acquisition: a pin that is free, in the epoch that is current.
+    #[inline]
+    fn begin(&mut self) -> Result<Option<usize>, AcquireError> {
+        self.check_process()?;
+        if !self.attachment.is_ready() && !self.follow(Instant::now())? {
+            return Ok(None);
+        }
+        let in_use = &self.attachment.in_use[..self.attachment.geometry().max_held];
+        // Acquire: what the frame's last user did with the pin came before.
+        match in_use.iter().position(|used| !used.load(Acquire)) {
+            Some(pin) => Ok(Some(pin)),
+            None => {
+                self.counters.refused += 1;
+                self.attachment.place().counters.refused.store(self.counters.refused, Relaxed);
+                Err(AcquireError::AllHeld { stream: self.name.clone(), max_held: in_use.len() as u32 })
+            }
+        }
+    }
+
+    #[cold]
+    fn overwritten(&self) -> AcquireError {
+        AcquireError::Overwritten { stream: self.name.clone(), place: self.attachment.place_index }
+    }
+
+    /// Accounts for an acquired frame, and hands it out.
+    #[inline]
+    fn finish(&mut self, pin: usize, slot: u16, in_order: bool) -> Frame {
+        self.attachment.in_use[pin].store(true, Relaxed);
+        let frame = Frame::new(self.attachment.clone(), pin, slot);
+        let sequence = slots::sequence_of(self.attachment.words(), slot);
+        if sequence > self.last {
+            let passed = if self.last == 0 { 0 } else { sequence - self.last - 1 };
+            let shared = &self.attachment.place().counters;
+            let counters = &mut self.counters;
+            counters.seen += 1;
+            shared.seen.store(counters.seen, Relaxed);
+            if passed > 0 {
+                let (count, shared) = match in_order {
+                    true => (&mut counters.missed, &shared.missed),
+                    false => (&mut counters.skipped, &shared.skipped),
+                };
+                *count += passed;
+                shared.store(*count, Relaxed);
+            }
+            counters.last_sequence = sequence;
+            shared.last_sequence.store(sequence, Relaxed);
+            self.last = sequence;
+            if self.is_lossless() {
+                // Release: the pin was stored before.
+                self.attachment.place().cursor.store(sequence + 1, Release);
+                self.attachment.tell_publisher();
+            }
+        }
+        frame
+    }
+
+    /// Moves to the stream's next epoch, or to a new stream of the same name. False: there is none before the deadline.
+    #[cold]
+    fn follow(&mut self, deadline: Instant) -> Result<bool, AcquireError> {
+        let lease = Some(self.attachment.lease.clone());
+        match attach::attach(&self.name, &self.options.label, lease, Instant::now(), deadline) {
+            Ok(attachment) => {
+                self.attachment = Arc::new(attachment);
+                self.epoch += 1;
+                self.begin_epoch();
+                Ok(true)
+            }
+            Err(AttachError::NotFound { .. } | AttachError::Unfinished { .. }) => Ok(false),
+            Err(source) => Err(AcquireError::Follow { stream: self.name.clone(), source: Box::new(source) }),
+        }
+    }
+
+    /// Makes up for a change of the epoch: counters, and where the sequence goes on.
+    fn begin_epoch(&mut self) {
+        let base = self.attachment.header.base_sequence;
+        if base < self.last {
+            // Not a continuation of what we saw: the stream was closed, and made anew from 1. All of it is new to us.
+            self.last = base;
+        }
+        let shared = &self.attachment.place().counters;
+        shared.seen.store(self.counters.seen, Relaxed);
+        shared.skipped.store(self.counters.skipped, Relaxed);
+        shared.missed.store(self.counters.missed, Relaxed);
+        shared.refused.store(self.counters.refused, Relaxed);
+        shared.last_sequence.store(self.counters.last_sequence, Relaxed);
+        if self.is_lossless() {
+            // The publisher sees it at its next loan, which comes after this fence, or has fenced before: then `latest`
+            // below is at least what it saw, and the frame being written is the only one that can still push it out.
+            let place = self.attachment.place();
+            place.cursor.store(self.attachment.first_sequence(), Release);
+            crate::sync::fence(crate::sync::Ordering::SeqCst);
+            let (latest, _) = unpack(self.attachment.control().latest.load(Acquire));
+            let wanted = if self.last == 0 { latest } else { self.last + 1 };
+            place.cursor.store(wanted.max(self.attachment.first_sequence()), Release);
+        }
+    }
+}
+
+/// The name of this program (proc(5), `/proc/self/comm`).
+fn program_name() -> String {
+    std::fs::read_to_string("/proc/self/comm").map(|name| name.trim().to_owned()).unwrap_or_default()
+}
+
+/// A frame, read where the publisher wrote it. Dereferences to its payload bytes.
+///
+/// They do not change for as long as it lives, whatever the publisher does; dropping it gives the slot back. It may be
+/// sent to another thread, and outlive its [`Subscriber`] and the stream.
+pub struct Frame {
+    attachment: Arc<Attachment>,
+    pin: u8,
+    slot: u16,
+    len: u32,
+}
+
+impl Frame {
+    #[inline]
+    fn new(attachment: Arc<Attachment>, pin: usize, slot: u16) -> Self {
+        // SAFETY: the slot was just pinned, and stays so until this frame is dropped.
+        let len = unsafe { attachment.frames_view.pinned_info(slot) }.len;
+        let len = len.min(attachment.geometry().slot_capacity as u64) as u32;
+        Self { attachment, pin: pin as u8, slot, len }
+    }
+
+    /// Sequence, times, shape and the publisher's own bytes.
+    ///
+    /// # Panics
+    /// In a forked child of the process that took the frame: there is no memory there.
+    #[inline]
+    pub fn info(&self) -> &FrameInfo {
+        self.refuse_fork();
+        // SAFETY: the slot is pinned until this frame is dropped.
+        unsafe { self.attachment.frames_view.pinned_info(self.slot) }
+    }
+
+    /// The frame's image shape; `None` where it is no image.
+    pub fn shape(&self) -> Option<ImageShape> {
+        let info = self.info();
+        let format = PixelFormat::from_code(info.format)?;
+        let shape = ImageShape::with_stride(info.width, info.height, format, info.stride_bytes).ok()?;
+        (shape.frame_bytes() <= self.len as usize).then_some(shape)
+    }
+
+    /// The frame as an image; `None` where it is none.
+    ///
+    /// ```no_run
+    /// # let mut camera = framebus::Subscriber::attach(&"robot/front".parse()?)?;
+    /// # let frame = camera.latest()?.ok_or("no frame")?;
+    /// let image = frame.image().ok_or("no image")?;
+    /// let brightest_of_row_0 = image.row(0, 0).iter().max();
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn image(&self) -> Option<ImageView<'_>> {
+        ImageView::new(self.shape()?, self)
+    }
+
+    /// A child has neither the mapping nor the pin; better a word than a SIGSEGV.
+    #[inline]
+    fn refuse_fork(&self) {
+        assert!(self.attachment.process.is_current(), "a frame was used in a forked child of the process that took it");
+    }
+}
+
+impl Deref for Frame {
+    type Target = [u8];
+
+    /// # Panics
+    /// In a forked child of the process that took the frame.
+    #[inline]
+    fn deref(&self) -> &[u8] {
+        self.refuse_fork();
+        // SAFETY: the slot is pinned until this frame is dropped, and `len` was bounded by the slot's capacity.
+        unsafe { self.attachment.frames_view.pinned_bytes(self.slot, self.len as usize) }
+    }
+}
+
+impl std::fmt::Debug for Frame {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Frame").field("slot", &self.slot).field("len", &self.len).finish_non_exhaustive()
+    }
+}
+
+impl Drop for Frame {
+    #[inline]
+    fn drop(&mut self) {
+        if self.attachment.process.is_current() {
+            slots::release(&self.attachment.place().pins[self.pin as usize]);
+            self.attachment.tell_publisher();
+            // Release: the pin is free for the next acquisition only after the store above.
+            self.attachment.in_use[self.pin as usize].store(false, Release);
+        }
+    }
+}
+
+impl Drop for Subscriber {
+    fn drop(&mut self) {
+        // Frames may live on, but nobody will ask for the next one.
+        if self.attachment.process.is_current() && self.is_lossless() {
+            self.attachment.place().cursor.store(0, Release);
+            self.attachment.tell_publisher();
+        }
+    }
+}

@@ -38,6 +38,7 @@ mod error;
 mod format;
 mod geometry;
 mod image_view;
+mod inspect;
 mod layout;
 #[allow(unsafe_code)] // semaphores
 mod lease;
@@ -73,6 +74,7 @@ pub use error::{
 pub use format::{ImageShape, PixelFormat, Plane};
 pub use geometry::{Geometry, MAX_HISTORY};
 pub use image_view::ImageView;
+pub use inspect::{StreamStatus, SubscriberStatus, list, remove};
 pub use layout::{FrameInfo, MAX_HELD, MAX_SLOTS, MAX_SUBSCRIBERS, USER_BYTES, UserBytes};
 pub use name::{MAX_NAME_BYTES, StreamName, check_part};
 pub use options::{Content, OnFull, Prefault, Rate, Slots, StreamOptions};

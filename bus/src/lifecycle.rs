@@ -412,13 +412,26 @@ impl OwnedStream {
     /// Ends the stream: subscribers are told, and everything is removed; what they hold stays readable to them.
     pub(crate) fn close(&self) {
         end_epoch(&self.frames, self.frames_view, state::CLOSED);
-        remove_all(&self.lease, self.places_id, self.frames_id);
+        let _ = sysv::remove(self.places_id);
+        let _ = sysv::remove(self.frames_id);
+        // Last: until then, nobody else can have begun a new stream of the name.
+        let _ = self.lease.set().remove();
     }
 }
 
-/// Removes a stream's three objects, the set last: until then, nobody else can have begun a new one.
-pub(crate) fn remove_all(lease: &Lease, places_id: SegmentId, frames_id: SegmentId) {
-    let _ = sysv::remove(places_id);
-    let _ = sysv::remove(frames_id);
-    let _ = lease.set().remove();
+/// Ends whatever epoch is in a segment of this stream, and removes the segment. Under the lease. (L1)
+pub(crate) fn end(name: &StreamName, id: SegmentId) -> std::io::Result<()> {
+    let mapping = sysv::attach_read(id)?;
+    if let Found::Stream(_, geometry, _) = region::examine(&mapping, name) {
+        let frames = sysv::attach_write(id)?;
+        end_epoch(&frames, FramesView::of_writer(&frames, geometry), state::CLOSED);
+    }
+    sysv::remove(id)
+}
+
+/// Removes the stream's places segment, where there is one. Under the lease, and after the frames. (L1)
+pub(crate) fn remove_places(name: &StreamName) -> std::io::Result<()> {
+    let Some(id) = sysv::find(name.places_key())? else { return Ok(()) };
+    let ours = matches!(region::examine_places(&sysv::attach_read(id)?, name), FoundPlaces::Ours(_));
+    if ours { sysv::remove(id) } else { Ok(()) }
 }

@@ -127,6 +127,15 @@ impl FramesView {
         unsafe { &*self.words().records[slot as usize].info.get() }
     }
 
+    /// When the frame in a slot was published, for who has no pin: a single word, read as an atomic; it may be another
+    /// frame's by now.
+    pub(crate) fn observe_publish_ns(&self, slot: u16) -> u64 {
+        let info = self.words().records[slot as usize].info.get();
+        // SAFETY: an aligned u64 inside a live mapping; the publisher's plain store to it may race with this load, which
+        // the hardware does whole, and whose value is only shown to people.
+        unsafe { (&raw mut (*info).publish_ns).cast::<AtomicU64>().as_ref() }.map_or(0, |ns| ns.load(Ordering::Relaxed))
+    }
+
     /// The payload bytes of a claimed slot.
     ///
     /// # Safety

@@ -14,7 +14,6 @@ pub(crate) struct SegmentId(pub(crate) i32);
 pub(crate) struct SegmentStatus {
     pub bytes: u64,
     pub uid: u32,
-    pub mode: u32,
     /// Creator, as seen from this PID namespace; 0 = not in it.
     pub creator_pid: u32,
     /// Processes that have it attached.
@@ -59,7 +58,6 @@ pub(crate) fn status(id: SegmentId) -> io::Result<SegmentStatus> {
     Ok(SegmentStatus {
         bytes: status.shm_segsz as u64,
         uid: status.shm_perm.uid,
-        mode: u32::from(status.shm_perm.mode) & 0o777,
         creator_pid: status.shm_cpid as u32,
         attached: status.shm_nattch as u64,
     })
@@ -115,12 +113,27 @@ fn attach(id: SegmentId, flags: libc::c_int) -> io::Result<Mapping> {
     Ok(mapping)
 }
 
-/// The keys and ids of all segments of this IPC namespace, from /proc/sysvipc/shm (sysvipc(7)).
-pub(crate) fn all() -> io::Result<Vec<(i32, SegmentId)>> {
+/// A row of the kernel's table.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TableRow {
+    pub id: SegmentId,
+    pub mode: u32,
+    pub uid: u32,
+    pub resident_bytes: u64,
+}
+
+/// All segments of this IPC namespace, from /proc/sysvipc/shm (sysvipc(7)), also those that may not be read.
+pub(crate) fn all() -> io::Result<Vec<TableRow>> {
     let table = std::fs::read_to_string("/proc/sysvipc/shm")?;
+    // key shmid perms size cpid lpid nattch uid gid cuid cgid atime dtime ctime rss swap
     let row = |line: &str| {
-        let mut columns = line.split_ascii_whitespace();
-        Some((columns.next()?.parse().ok()?, SegmentId(columns.next()?.parse().ok()?)))
+        let columns: Vec<&str> = line.split_ascii_whitespace().collect();
+        Some(TableRow {
+            id: SegmentId(columns.get(1)?.parse().ok()?),
+            mode: u32::from_str_radix(columns.get(2)?, 8).ok()? & 0o777,
+            uid: columns.get(7)?.parse().ok()?,
+            resident_bytes: columns.get(14)?.parse().ok()?,
+        })
     };
     Ok(table.lines().skip(1).filter_map(row).collect())
 }

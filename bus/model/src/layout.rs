@@ -1,0 +1,18 @@
+//! The words of the shared records that the protocol uses, on the heap.
+
+use crate::sync::{AtomicU32, AtomicU64};
+
+pub(crate) struct Control {
+    pub latest: AtomicU64,
+    pub futex: AtomicU32,
+}
+
+pub(crate) struct SlotRecord {
+    pub generation: AtomicU64,
+}
+
+pub(crate) struct Place {
+    pub waiting: AtomicU32,
+    pub cursor: AtomicU64,
+    pub pins: Vec<AtomicU32>,
+}

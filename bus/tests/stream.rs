@@ -1,0 +1,400 @@
+//! One process, a real stream: what publisher and subscriber promise each other.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use framebus::*;
+
+/// A stream of this test's own; whatever is left of it is removed, and that is a failure.
+struct TestStream(StreamName);
+
+impl TestStream {
+    fn new() -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let bus = format!("test-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        Self(StreamName::new(&bus, "front").unwrap())
+    }
+
+    fn publisher(&self, change: impl FnOnce(&mut StreamOptions)) -> Publisher {
+        let mut options = StreamOptions::new(Content::Bytes { capacity: 64 });
+        change(&mut options);
+        Publisher::open(&self.0, &options).unwrap()
+    }
+
+    fn subscriber(&self) -> Subscriber {
+        Subscriber::attach(&self.0).unwrap()
+    }
+
+    fn lossless(&self) -> Subscriber {
+        let mut options = SubscriberOptions::default();
+        options.lossless = true;
+        Subscriber::attach_with(&self.0, options).unwrap()
+    }
+}
+
+impl Drop for TestStream {
+    fn drop(&mut self) {
+        let left = remove(&self.0, true);
+        if !std::thread::panicking() {
+            assert!(matches!(left, Err(RemoveError::NotFound { .. })), "{} was left behind: {left:?}", self.0);
+        }
+    }
+}
+
+fn publish(publisher: &mut Publisher, byte: u8) -> u64 {
+    let mut loan = publisher.loan().unwrap();
+    loan.fill(byte);
+    loan.publish()
+}
+
+fn soon() -> Instant {
+    Instant::now() + Duration::from_secs(20)
+}
+
+#[test]
+fn the_latest_frame_is_read_in_place() {
+    let stream = TestStream::new();
+    let mut publisher = stream.publisher(|_| {});
+    let mut subscriber = stream.subscriber();
+    assert!(subscriber.latest().unwrap().is_none(), "nothing was published");
+    publish(&mut publisher, 1);
+    publish(&mut publisher, 2);
+    let frame = subscriber.latest().unwrap().unwrap();
+    assert_eq!(frame.info().sequence, 2);
+    assert_eq!(*frame, [2; 64]);
+    let memory = subscriber.frames_memory();
+    assert!(memory.contains(&frame.as_ptr()), "the slice lies in the attached segment");
+    assert!(memory.contains(&frame.last_chunk::<1>().unwrap().as_ptr()));
+}
+
+#[test]
+fn a_held_frame_never_changes_and_never_stops_the_publisher() {
+    let stream = TestStream::new();
+    let mut publisher = stream.publisher(|options| options.max_subscribers = 2);
+    let (mut one, mut two) = (stream.subscriber(), stream.subscriber());
+    publish(&mut publisher, 200);
+    let held = one.latest().unwrap().unwrap();
+    for byte in 0..100 {
+        publish(&mut publisher, byte);
+        assert_eq!(two.latest().unwrap().unwrap()[0], byte);
+        assert_eq!(*held, [200; 64]);
+    }
+    assert_eq!(publisher.counters().refused, 0);
+}
+
+#[test]
+fn frames_are_accounted_for() {
+    let stream = TestStream::new();
+    let mut publisher = stream.publisher(|options| options.history = 4);
+    let (mut latest, mut every) = (stream.subscriber(), stream.subscriber());
+    publish(&mut publisher, 0);
+    latest.latest().unwrap();
+    every.next().unwrap();
+    (0..4).for_each(|_| drop(publish(&mut publisher, 0)));
+    latest.latest().unwrap();
+    assert_eq!(latest.counters().skipped, 3, "2, 3 and 4");
+    for sequence in 2..=5 {
+        assert_eq!(every.next().unwrap().unwrap().info().sequence, sequence);
+    }
+    assert!(every.next().unwrap().is_none());
+    assert_eq!((every.counters().seen, every.counters().missed), (5, 0));
+    (0..10).for_each(|_| drop(publish(&mut publisher, 0)));
+    assert_eq!(every.next().unwrap().unwrap().info().sequence, 12, "the oldest of the window");
+    assert_eq!(every.counters().missed, 6, "6 to 11");
+    drop(publisher.loan().unwrap());
+    assert_eq!(publisher.counters().abandoned, 1);
+    assert_eq!(publish(&mut publisher, 0), 16, "an abandoned loan uses no sequence");
+}
+
+#[test]
+fn one_more_than_may_be_held_is_refused_and_costs_nothing() {
+    let stream = TestStream::new();
+    let mut publisher = stream.publisher(|_| {});
+    let mut subscriber = stream.subscriber();
+    publish(&mut publisher, 1);
+    let first = subscriber.latest().unwrap().unwrap();
+    publish(&mut publisher, 2);
+    let second = subscriber.latest().unwrap().unwrap();
+    assert_eq!(subscriber.held(), 2);
+    publish(&mut publisher, 3);
+    let refused = subscriber.latest().unwrap_err();
+    assert!(matches!(refused, AcquireError::AllHeld { max_held: 2, .. }), "{refused}");
+    assert_eq!((first[0], second[0]), (1, 2));
+    drop(first);
+    assert_eq!(subscriber.latest().unwrap().unwrap()[0], 3);
+    assert_eq!(subscriber.counters().refused, 1);
+}
+
+#[test]
+fn a_triple_buffer_refuses_and_names_who_holds_its_slots() {
+    let stream = TestStream::new();
+    let mut publisher = stream.publisher(|options| options.slots = Slots::Exactly(3));
+    let mut options = SubscriberOptions::default();
+    options.label = "hoarder".to_owned();
+    let mut hoarder = Subscriber::attach_with(&stream.0, options).unwrap();
+    publish(&mut publisher, 1);
+    let first = hoarder.latest().unwrap().unwrap();
+    publish(&mut publisher, 2);
+    let second = hoarder.latest().unwrap().unwrap();
+    publish(&mut publisher, 3);
+    let refused = publisher.loan().map(drop).unwrap_err();
+    let LoanError::Held { holders, .. } = &refused else { panic!("{refused}") };
+    assert_eq!((holders.len(), holders[0].label.as_str()), (1, "hoarder"));
+    assert_eq!(holders[0].pid, Some(std::process::id()));
+    assert_eq!((first[0], second[0]), (1, 2));
+    drop(second);
+    publish(&mut publisher, 4);
+    assert_eq!(publisher.counters().refused, 1);
+}
+
+#[test]
+fn a_waiting_publisher_goes_on_when_a_frame_is_let_go() {
+    let stream = TestStream::new();
+    let mut publisher = stream.publisher(|options| {
+        options.slots = Slots::Exactly(3);
+        options.on_full = OnFull::Wait(Duration::from_secs(20));
+    });
+    let mut subscriber = stream.subscriber();
+    publish(&mut publisher, 1);
+    let first = subscriber.latest().unwrap();
+    publish(&mut publisher, 2);
+    let second = subscriber.latest().unwrap();
+    publish(&mut publisher, 3);
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| publish(&mut publisher, 4));
+        drop(first);
+        assert_eq!(waiting.join().unwrap(), 4);
+    });
+    drop(second);
+}
+
+#[test]
+fn a_lossless_subscriber_is_never_overrun() {
+    let stream = TestStream::new();
+    let mut publisher = stream.publisher(|options| {
+        options.history = 2;
+        options.on_full = OnFull::Wait(Duration::from_secs(20));
+    });
+    let mut subscriber = stream.lossless();
+    assert!(subscriber.is_lossless());
+    std::thread::scope(|scope| {
+        scope.spawn(|| (0..5000).for_each(|_| drop(publish(&mut publisher, 0))));
+        for sequence in 1..=5000 {
+            assert!(subscriber.wait(soon()).unwrap());
+            assert_eq!(subscriber.next().unwrap().unwrap().info().sequence, sequence);
+        }
+    });
+    assert_eq!(subscriber.counters().missed, 0);
+}
+
+#[test]
+fn a_stuck_lossless_subscriber_is_named_after_the_deadline() {
+    let stream = TestStream::new();
+    let mut publisher = stream.publisher(|options| options.on_full = OnFull::Wait(Duration::from_millis(30)));
+    let mut stuck = stream.lossless();
+    publish(&mut publisher, 1);
+    assert!(stuck.next().unwrap().is_some());
+    publish(&mut publisher, 2);
+    let refused = publisher.loan().map(drop).unwrap_err();
+    assert!(matches!(&refused, LoanError::Unread { holders, .. } if holders.len() == 1), "{refused}");
+    assert_eq!(stuck.next().unwrap().unwrap().info().sequence, 2, "it misses nothing");
+    publish(&mut publisher, 3);
+    drop(stuck);
+    (0..10).for_each(|_| drop(publish(&mut publisher, 4)));
+}
+
+#[test]
+fn a_sleeper_is_woken_and_times_out() {
+    let stream = TestStream::new();
+    let mut publisher = stream.publisher(|_| {});
+    let mut subscriber = stream.subscriber();
+    assert!(!subscriber.wait(Instant::now() + Duration::from_millis(5)).unwrap());
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| subscriber.wait(soon()).unwrap());
+        publish(&mut publisher, 1);
+        assert!(waiting.join().unwrap());
+    });
+}
+
+#[test]
+fn a_late_joiner_gets_the_last_frame_at_once() {
+    let stream = TestStream::new();
+    let mut publisher = stream.publisher(|_| {});
+    publish(&mut publisher, 9);
+    let mut late = stream.subscriber();
+    assert!(late.has_newer());
+    assert_eq!(late.latest().unwrap().unwrap()[0], 9);
+    assert_eq!(late.counters().skipped, 0);
+}
+
+#[test]
+fn a_frame_outlives_its_subscriber_and_its_stream() {
+    let stream = TestStream::new();
+    let mut publisher = stream.publisher(|_| {});
+    let mut subscriber = stream.subscriber();
+    publish(&mut publisher, 5);
+    let frame = subscriber.latest().unwrap().unwrap();
+    drop(subscriber);
+    (0..50).for_each(|_| drop(publish(&mut publisher, 6)));
+    drop(publisher);
+    let thread = std::thread::spawn(move || frame.iter().all(|&byte| byte == 5));
+    assert!(thread.join().unwrap());
+}
+
+#[test]
+fn a_second_publisher_is_refused_and_changes_nothing() {
+    let stream = TestStream::new();
+    let mut publisher = stream.publisher(|_| {});
+    let mut subscriber = stream.subscriber();
+    let second = Publisher::open(&stream.0, &StreamOptions::new(Content::Bytes { capacity: 999 })).map(drop);
+    let error = second.unwrap_err();
+    assert!(matches!(error, OpenError::Busy { pid: Some(pid), .. } if pid == std::process::id()), "{error}");
+    publish(&mut publisher, 1);
+    assert!(subscriber.latest().unwrap().is_some());
+}
+
+#[test]
+fn a_successor_goes_on_with_the_next_sequence() {
+    let stream = TestStream::new();
+    let mut publisher = stream.publisher(|options| options.persist = true);
+    let mut subscriber = stream.subscriber();
+    publish(&mut publisher, 1);
+    publish(&mut publisher, 2);
+    drop(publisher);
+    assert_eq!(subscriber.publisher(), PublisherState::Gone);
+    assert_eq!(subscriber.latest().unwrap().unwrap()[0], 2, "the last frame is still there");
+    let mut publisher = stream.publisher(|_| {});
+    assert_eq!(publish(&mut publisher, 3), 3);
+    assert_eq!(subscriber.latest().unwrap().unwrap()[0], 3);
+    assert_eq!((subscriber.epoch(), subscriber.counters().skipped), (0, 0));
+    assert_eq!(publisher.counters().publishers, 2);
+}
+
+#[test]
+fn subscribers_follow_to_another_geometry_and_keep_what_they_hold() {
+    let stream = TestStream::new();
+    let mut publisher = stream.publisher(|options| options.persist = true);
+    let mut subscriber = stream.subscriber();
+    publish(&mut publisher, 1);
+    let held = subscriber.latest().unwrap().unwrap();
+    drop(publisher);
+    let mut publisher = stream.publisher(|options| options.content = Content::Bytes { capacity: 100_000 });
+    assert_eq!(publish(&mut publisher, 2), 2, "sequences go on");
+    assert!(subscriber.wait(soon()).unwrap());
+    let frame = subscriber.latest().unwrap().unwrap();
+    assert_eq!((frame.len(), frame.info().sequence), (100_000, 2));
+    assert_eq!(*held, [1; 64]);
+    assert_eq!(subscriber.epoch(), 1);
+    assert_eq!(subscriber.content(), &Content::Bytes { capacity: 100_000 });
+}
+
+#[test]
+fn a_closed_stream_is_seen_as_closed_and_its_successor_is_found() {
+    let stream = TestStream::new();
+    let mut publisher = stream.publisher(|_| {});
+    let mut subscriber = stream.subscriber();
+    publish(&mut publisher, 1);
+    assert!(subscriber.latest().unwrap().is_some());
+    drop(publisher);
+    assert_eq!(subscriber.publisher(), PublisherState::Closed);
+    assert!(subscriber.latest().unwrap().is_none());
+    assert!(!subscriber.wait(Instant::now()).unwrap());
+    let mut publisher = stream.publisher(|_| {});
+    publish(&mut publisher, 7);
+    assert!(subscriber.wait(soon()).unwrap());
+    assert_eq!(subscriber.latest().unwrap().unwrap()[0], 7);
+}
+
+#[test]
+fn one_subscriber_too_many_is_told_who_has_the_places() {
+    let stream = TestStream::new();
+    let _publisher = stream.publisher(|options| options.max_subscribers = 2);
+    let _both = (stream.subscriber(), stream.subscriber());
+    let error = Subscriber::attach(&stream.0).map(drop).unwrap_err();
+    assert!(matches!(&error, AttachError::Full { holders, .. } if holders.len() == 2), "{error}");
+    assert!(error.to_string().contains(&format!("pid {}", std::process::id())), "{error}");
+}
+
+#[test]
+fn with_quick_subscribers_only_three_slots_are_ever_touched() {
+    let stream = TestStream::new();
+    let slot = 1 << 20;
+    let mut publisher = stream.publisher(|options| {
+        options.content = Content::Bytes { capacity: slot };
+        options.prefault = Prefault::Off;
+    });
+    let mut subscribers = [stream.subscriber(), stream.subscriber()];
+    for byte in 0..50 {
+        publish(&mut publisher, byte);
+        subscribers.iter_mut().for_each(|subscriber| drop(subscriber.latest().unwrap()));
+    }
+    let resident = list().unwrap().into_iter().find(|found| found.name == stream.0).unwrap().resident_bytes;
+    let slots = resident / u64::from(slot);
+    assert!(slots <= 3, "{resident} bytes are resident, {slots} slots");
+    assert!(publisher.geometry().slots() >= 18);
+}
+
+#[test]
+fn a_missing_stream_is_an_error_that_says_what_to_do() {
+    let stream = TestStream::new();
+    let error = Subscriber::attach(&stream.0).map(drop).unwrap_err();
+    let text = error.to_string();
+    assert!(text.starts_with(&format!("can not attach to stream {}: there is none", stream.0)), "{text}");
+    assert!(text.contains("start its publisher"), "{text}");
+}
+
+#[test]
+fn the_kernels_table_lists_the_stream_and_who_reads_it() {
+    let stream = TestStream::new();
+    let mut publisher = stream.publisher(|options| options.rate = Rate::new(30, 1));
+    let mut subscriber = stream.subscriber();
+    publish(&mut publisher, 1);
+    publish(&mut publisher, 1);
+    let held = subscriber.latest().unwrap();
+    let found = list().unwrap().into_iter().find(|found| found.name == stream.0).unwrap();
+    assert_eq!(found.publisher, PublisherState::Alive);
+    assert_eq!(found.publisher_pid, Some(std::process::id()));
+    assert_eq!((found.last_sequence, found.rate), (2, Rate::new(30, 1)));
+    assert_eq!(found.subscribers.len(), 1);
+    assert_eq!((found.subscribers[0].held, found.subscribers[0].counters.seen), (1, 1));
+    drop(held);
+    let refused = remove(&stream.0, false).unwrap_err();
+    assert!(matches!(refused, RemoveError::Publishing { .. }), "{refused}");
+}
+
+#[cfg(feature = "records")]
+mod records {
+    use super::*;
+    use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+    #[derive(Clone, Copy, Debug, PartialEq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+    #[repr(C)]
+    struct Imu {
+        turn: [f32; 3],
+        push: [f32; 3],
+    }
+    impl Record for Imu {
+        const TYPE_NAME: &'static str = "Imu";
+    }
+
+    #[derive(Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
+    #[repr(C)]
+    struct Pose([f32; 6]);
+    impl Record for Pose {
+        const TYPE_NAME: &'static str = "Pose";
+    }
+
+    #[test]
+    fn a_record_arrives_as_it_was_and_another_type_of_its_size_is_refused() {
+        let stream = TestStream::new();
+        let options = StreamOptions::new(Content::Bytes { capacity: 1 });
+        let mut publisher = RecordPublisher::<Imu>::open(&stream.0, &options).unwrap();
+        let mut subscriber = RecordSubscriber::<Imu>::attach(&stream.0).unwrap();
+        let sample = Imu { turn: [0.0, 1.0, 2.0], push: [3.0, 4.0, 9.81] };
+        publisher.publish(&sample).unwrap();
+        assert_eq!(*subscriber.latest().unwrap().unwrap(), sample);
+        let error = RecordSubscriber::<Pose>::attach(&stream.0).map(drop).unwrap_err();
+        let text = error.to_string();
+        assert!(text.contains("it carries records Imu of 24 bytes, expected records Pose of 24 bytes"), "{text}");
+    }
+}

@@ -61,6 +61,7 @@ mod segment;
 mod slots;
 #[allow(unsafe_code)] // slots are read under a pin
 mod subscriber;
+#[allow(unsafe_code)] // one instruction
 mod sync;
 #[allow(unsafe_code)] // futexes
 mod wait;

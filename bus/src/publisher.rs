@@ -1,5 +1,6 @@
 //! Publishing: loan a slot, write it, publish it.
 
+use std::mem::ManuallyDrop;
 use std::ops::{Deref, DerefMut};
 use std::time::{Duration, Instant};
 
@@ -107,8 +108,9 @@ impl Publisher {
             Ok(slot) => slot,
             Err(blocked) => self.claim_late(blocked)?,
         };
-        let info = self.template;
-        Ok(Loan { publisher: self, slot, info, done: false })
+        // SAFETY: the slot was just claimed, and the view is the publisher's.
+        unsafe { *self.stream.frames_view.claimed_info(slot) = self.template };
+        Ok(Loan { publisher: self, slot })
     }
 
     #[inline]
@@ -228,8 +230,6 @@ impl PublisherCounters {
 pub struct Loan<'a> {
     publisher: &'a mut Publisher,
     slot: u16,
-    info: FrameInfo,
-    done: bool,
 }
 
 impl Loan<'_> {
@@ -243,13 +243,24 @@ impl Loan<'_> {
         self.publisher.geometry().slot_capacity
     }
 
+    fn info(&self) -> &FrameInfo {
+        // SAFETY: as in `info_mut`.
+        unsafe { self.publisher.stream.frames_view.claimed_info(self.slot) }
+    }
+
+    fn info_mut(&mut self) -> &mut FrameInfo {
+        // SAFETY: the slot is claimed until this loan is published or dropped, the publisher can not claim another one
+        // meanwhile (it is borrowed), and the borrow of self makes the reference unique.
+        unsafe { self.publisher.stream.frames_view.claimed_info(self.slot) }
+    }
+
     /// Sets the number of payload bytes; it begins as the stream's capacity.
     ///
     /// # Panics
     /// Where `bytes` is larger than the [capacity](Self::capacity_bytes).
     pub fn set_len(&mut self, bytes: usize) {
         assert!(bytes <= self.capacity_bytes(), "a frame of {bytes} bytes in slots of {}", self.capacity_bytes());
-        self.info.len = bytes as u64;
+        self.info_mut().len = bytes as u64;
     }
 
     /// Gives this frame another shape than the stream's; its bytes must fit the slot.
@@ -257,35 +268,35 @@ impl Loan<'_> {
     /// # Panics
     /// Where the frame is larger than the [capacity](Self::capacity_bytes).
     pub fn set_shape(&mut self, shape: &ImageShape) {
-        set_shape(&mut self.info, shape);
         self.set_len(shape.frame_bytes());
+        set_shape(self.info_mut(), shape);
     }
 
     /// Says when the data was taken, in `CLOCK_MONOTONIC` ns ([`now_ns`](crate::now_ns)).
     pub fn set_capture_ns(&mut self, capture_ns: u64) {
-        self.info.capture_ns = capture_ns;
+        self.info_mut().capture_ns = capture_ns;
     }
 
     /// The user's own bytes of the frame's info.
     pub fn user_mut(&mut self) -> &mut UserBytes {
-        &mut self.info.user
+        &mut self.info_mut().user
     }
 
     /// Makes the frame the newest, and wakes who sleeps for it; returns its sequence. No system call when nobody sleeps.
     #[inline]
-    pub fn publish(mut self) -> u64 {
-        self.done = true;
-        let Publisher { ledger, stream, .. } = &mut *self.publisher;
-        let (view, sequence) = (stream.frames_view, ledger.next_sequence());
-        self.info.sequence = sequence;
-        self.info.publish_ns = now_ns();
-        if self.info.capture_ns == 0 {
-            self.info.capture_ns = self.info.publish_ns;
+    pub fn publish(self) -> u64 {
+        // Published is not abandoned.
+        let mut loan = ManuallyDrop::new(self);
+        let (sequence, now) = (loan.sequence(), now_ns());
+        let info = loan.info_mut();
+        (info.sequence, info.publish_ns) = (sequence, now);
+        if info.capture_ns == 0 {
+            info.capture_ns = now;
         }
-        // SAFETY: the slot is claimed by this loan, which ends here; the view is the publisher's.
-        unsafe { view.write_info(self.slot, &self.info) };
-        let words = view.words();
-        if ledger.publish(words, stream.places_view.places(), self.slot) {
+        let slot = loan.slot;
+        let Publisher { ledger, stream, .. } = &mut *loan.publisher;
+        let words = stream.frames_view.words();
+        if ledger.publish(words, stream.places_view.places(), slot) {
             wait::wake_all(&words.control.futex);
         }
         sequence
@@ -297,23 +308,22 @@ impl Deref for Loan<'_> {
 
     #[inline]
     fn deref(&self) -> &[u8] {
-        // SAFETY: as in `deref_mut`, and nobody but us writes the slot.
-        unsafe { self.publisher.stream.frames_view.claimed_bytes(self.slot, self.info.len as usize) }
+        // SAFETY: the slot is claimed by this loan, and `set_len` bounds the length.
+        unsafe { self.publisher.stream.frames_view.claimed_bytes(self.slot, self.info().len as usize) }
     }
 }
 
 impl DerefMut for Loan<'_> {
     #[inline]
     fn deref_mut(&mut self) -> &mut [u8] {
-        // SAFETY: the slot is claimed until this loan is published or dropped, the publisher can not claim another
-        // meanwhile (it is borrowed), the borrow of self makes the slice unique, and `set_len` bounds the length.
-        unsafe { self.publisher.stream.frames_view.claimed_bytes(self.slot, self.info.len as usize) }
+        // SAFETY: as in `deref`; the borrow of self makes the slice unique.
+        unsafe { self.publisher.stream.frames_view.claimed_bytes(self.slot, self.info().len as usize) }
     }
 }
 
 impl Drop for Loan<'_> {
     fn drop(&mut self) {
-        if !self.done && self.publisher.process.is_current() {
+        if self.publisher.process.is_current() {
             self.publisher.stream.frames_view.stats().abandoned.fetch_add(1, Relaxed);
         }
     }

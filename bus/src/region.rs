@@ -149,14 +149,15 @@ impl FramesView {
         unsafe { std::slice::from_raw_parts_mut(self.payload(slot).as_ptr(), len) }
     }
 
-    /// Writes the info of a claimed slot.
+    /// The info of a claimed slot.
     ///
     /// # Safety
     /// As for [`claimed_bytes`](Self::claimed_bytes).
+    #[allow(clippy::mut_from_ref)] // as there
     #[inline]
-    pub(crate) unsafe fn write_info(&self, slot: u16, info: &FrameInfo) {
+    pub(crate) unsafe fn claimed_info(&self, slot: u16) -> &mut FrameInfo {
         // SAFETY: the caller's promise: nobody reads the record of a claimed slot.
-        unsafe { *self.words().records[slot as usize].info.get() = *info };
+        unsafe { &mut *self.words().records[slot as usize].info.get() }
     }
 }
 

@@ -10,27 +10,30 @@
 //! worst, one to write.
 //!
 //! ```text
-//! publisher                                      subscriber, latest()
-//!   withdraw: generation = odd                     pin = ANY                    (Release)
-//!   fence(SeqCst)                    ─── F ───     fence(SeqCst)
-//!   scan pins                        (Acquire)     l = latest                   (Acquire)
-//!     ANY → CAS(pin, ANY → newest)                 CAS(pin, ANY → slot of l)    won or helped: what stands there holds
-//!   write a slot that is free
-//!   generation = 2·sequence          (Release)   subscriber, next()
-//!   window entry                     (Release)     entry = window[wanted]       (Acquire)
-//!   latest                           (Release)     pin = slot of entry          (Release)
-//!   futex word + 1                   (Release)     fence(SeqCst)
-//!   fence(SeqCst)                    ─── W ───     generation == 2·wanted ?     (Acquire) else: gone
-//!   any waiting flag → wake
+//! publisher, publish()                           subscriber, latest()
+//!   generation = 2·sequence          (Release)     pin = ANY                    (Release)
+//!   window entry                     (Release)     fence(SeqCst)                ─── F ───
+//!   latest                           (Release)     l = latest                   (Acquire)
+//!   withdraw what fell out of the window:          CAS(pin, ANY → slot of l)    won or helped: what stands there holds
+//!     its generation = odd           (Relaxed)
+//!   futex word + 1                   (Release)   subscriber, next()
+//!   fence(SeqCst)                    ─ F, W ─      entry = window[wanted]       (Acquire)
+//!   any waiting flag → wake                        pin = slot of entry          (Release)
+//! publisher, claim()                               fence(SeqCst)                ─── F ───
+//!   scan pins                        (Acquire)     generation == 2·wanted ?     (Acquire) else: gone
+//!     ANY → CAS(pin, ANY → newest)
+//!   write a slot that is free                    subscriber, about to sleep
+//!                                                  waiting flag = 1, fence(SeqCst) ─── W ───, look at latest again
 //! ```
 //!
-//! **F.** Of the two fences one comes first. If the subscriber's does, the scan sees the pin and the slot is left alone.
-//! If the publisher's does, the subscriber sees all that was stored before it: `latest` is then the newest frame, which is
+//! **F.** Of two fences one comes first. If the subscriber's does, the scan sees the pin and the slot is left alone. If
+//! the publisher's does, the subscriber sees all that was stored before it: `latest` is then the newest frame, which is
 //! in the window and not to be written, and a withdrawn slot's generation is odd, so `next` lets go of it. An `ANY` that
 //! the scan finds is replaced by the newest slot, so a subscriber that stalls between its two steps can not hold a slot
 //! that it names only later: this is what makes `latest` a constant number of steps.
 //!
-//! **W.** The same, for sleeping: the subscriber sets its flag, fences and looks at `latest` again before it sleeps.
+//! **W.** The same, for sleeping. One fence of the publisher serves both: it stands behind all that `publish` stores, and
+//! before the scan of the next `claim`, however much later that is.
 //!
 //! # A slot's states
 //!
@@ -39,7 +42,6 @@
 //! | 0 or odd | no | no | free: may be loaned |
 //! | 0 or odd | no | loaned | being written |
 //! | even | yes | any | readable |
-//! | even | no | any | fell out; withdrawn by the next claim, readable until then |
 //! | odd | no | yes | withdrawn, still read by who pinned it in time |
 //!
 //! # Invariants
@@ -136,8 +138,6 @@ pub(crate) struct SlotLedger {
     cursor: usize,
     in_window: SlotSet,
     pinned: SlotSet,
-    /// The slot that fell out of the window with the last publication, not withdrawn so far.
-    fallen: Option<u16>,
     futex: u32,
 }
 
@@ -168,7 +168,6 @@ impl SlotLedger {
             cursor: ((latest + 1) % history as u64) as usize,
             in_window: SlotSet::new(slots),
             pinned: SlotSet::new(slots),
-            fallen: None,
             futex: frames.control.futex.load(Relaxed),
         };
         for sequence in (latest + 1).saturating_sub(history as u64).max(1)..=latest {
@@ -177,13 +176,15 @@ impl SlotLedger {
                 ledger.in_window.insert(slot);
             }
         }
-        // Whatever else looks readable fell out of the window, or was never published; `claim` fences before it scans.
+        // Whatever else looks readable fell out of the window, or was never published.
         for (slot, record) in frames.records.iter().enumerate() {
             let generation = record.generation.load(Relaxed);
             if !ledger.in_window.contains(slot as u16) && generation.is_multiple_of(2) && generation != 0 {
                 record.generation.store(generation | 1, Relaxed);
             }
         }
+        // As in `ring`: between the withdrawals and the first scan. (F)
+        fence(SeqCst);
         ledger
     }
 
@@ -201,40 +202,36 @@ impl SlotLedger {
         places: &[Place],
         dropped: impl FnOnce() -> PlaceSet,
     ) -> Result<u16, Blocked> {
-        if let Some(slot) = self.fallen.take() {
-            let generation = &frames.records[slot as usize].generation;
-            // Relaxed: the fence below orders it before the scan, and before the writes to the slot.
-            generation.store(generation.load(Relaxed) | 1, Relaxed);
-        }
-        fence(SeqCst);
-        match self.find_free(frames, places, &PlaceSet::default()) {
+        match self.find_free(frames, places, None) {
             Ok(slot) => Ok(slot),
             // Asked after the withdrawal: who claims a dead one's place later than this finds the slots withdrawn
             // already, so ignoring the place's pins is safe. Asked before, it would not be.
-            Err(_) => self.find_free(frames, places, &dropped()),
+            Err(_) => self.find_free(frames, places, Some(dropped())),
         }
     }
 
-    fn find_free(&mut self, frames: FrameWords<'_>, places: &[Place], dead: &PlaceSet) -> Result<u16, Blocked> {
+    #[inline]
+    fn find_free(&mut self, frames: FrameWords<'_>, places: &[Place], dead: Option<PlaceSet>) -> Result<u16, Blocked> {
         if self.waits {
             let unread = self.unread(places, dead);
             if unread != PlaceSet::default() {
                 return Err(Blocked::Unread(unread));
             }
         }
-        let holders = self.scan(frames, places, dead);
-        self.in_window.first_outside(&self.pinned, self.slots).ok_or(Blocked::Held(holders))
+        self.scan(frames, places, dead);
+        let free = self.in_window.first_outside(&self.pinned, self.slots);
+        free.ok_or_else(|| Blocked::Held(self.holders(places, dead)))
     }
 
     /// Lossless places that still want the frame which the next publication pushes out of the window.
-    fn unread(&self, places: &[Place], dead: &PlaceSet) -> PlaceSet {
+    fn unread(&self, places: &[Place], dead: Option<PlaceSet>) -> PlaceSet {
         let mut unread = PlaceSet::default();
         for (index, place) in places.iter().enumerate() {
             // Acquire: with the cursor, the pin is seen that its owner set before it moved the cursor on.
             let wanted = place.cursor.load(Acquire);
             if wanted != 0
                 && wanted.saturating_add(self.window.len() as u64) <= self.next_sequence
-                && !dead.contains(index)
+                && !dead.is_some_and(|dead| dead.contains(index))
             {
                 unread.insert(index);
             }
@@ -242,13 +239,13 @@ impl SlotLedger {
         unread
     }
 
-    /// Collects what is pinned into `self.pinned`, helps each `ANY`, and returns who holds slots outside the window.
-    fn scan(&mut self, frames: FrameWords<'_>, places: &[Place], dead: &PlaceSet) -> PlaceSet {
+    /// Collects what is pinned into `self.pinned`, and helps each `ANY`.
+    #[inline]
+    fn scan(&mut self, frames: FrameWords<'_>, places: &[Place], dead: Option<PlaceSet>) {
         let newest = unpack(frames.control.latest.load(Relaxed)).1;
-        let mut holders = PlaceSet::default();
         self.pinned.0.fill(0);
         for (index, place) in places.iter().enumerate() {
-            if dead.contains(index) {
+            if dead.is_some_and(|dead| dead.contains(index)) {
                 continue;
             }
             for word in &place.pins[..self.max_held] {
@@ -263,10 +260,20 @@ impl SlotLedger {
                 }
                 if let Some(slot) = pin::slot(value, self.slots) {
                     self.pinned.insert(slot);
-                    if !self.in_window.contains(slot) {
-                        holders.insert(index);
-                    }
                 }
+            }
+        }
+    }
+
+    /// Who holds slots outside the window: to say it, not to decide by it, so a moment's difference to the scan is no harm.
+    #[cold]
+    fn holders(&self, places: &[Place], dead: Option<PlaceSet>) -> PlaceSet {
+        let mut holders = PlaceSet::default();
+        for (index, place) in places.iter().enumerate() {
+            let mut slots =
+                place.pins[..self.max_held].iter().filter_map(|word| pin::slot(word.load(Relaxed), self.slots));
+            if slots.any(|slot| !self.in_window.contains(slot)) && !dead.is_some_and(|dead| dead.contains(index)) {
+                holders.insert(index);
             }
         }
         holders
@@ -284,7 +291,9 @@ impl SlotLedger {
         let fallen = std::mem::replace(&mut self.window[self.cursor], slot);
         if fallen != NO_SLOT {
             self.in_window.remove(fallen);
-            self.fallen = Some(fallen);
+            // Relaxed: the fence in `ring` orders it before the next scan, and so before any write to the slot.
+            let generation = 2 * sequence - 2 * self.window.len() as u64;
+            frames.records[fallen as usize].generation.store(generation | 1, Relaxed);
         }
         self.in_window.insert(slot);
         self.next_sequence += 1;
@@ -292,7 +301,7 @@ impl SlotLedger {
         self.ring(frames, places)
     }
 
-    /// Moves the futex word on. True: somebody sleeps on it and must be woken. (W)
+    /// Moves the futex word on, and fences. True: somebody sleeps on the word and must be woken. (F, W)
     pub(crate) fn ring(&mut self, frames: FrameWords<'_>, places: &[Place]) -> bool {
         self.futex = self.futex.wrapping_add(1);
         frames.control.futex.store(self.futex, Release);

@@ -275,35 +275,38 @@ impl Subscriber {
     }
 
     /// Accounts for an acquired frame, and hands it out.
-    #[inline]
+    #[inline(always)]
     fn finish(&mut self, pin: usize, slot: u16, in_order: bool) -> Frame {
         self.attachment.in_use[pin].store(true, Relaxed);
-        let frame = Frame::new(self.attachment.clone(), pin, slot);
         let sequence = slots::sequence_of(self.attachment.words(), slot);
         if sequence > self.last {
-            let passed = if self.last == 0 { 0 } else { sequence - self.last - 1 };
-            let shared = &self.attachment.place().counters;
-            let counters = &mut self.counters;
-            counters.seen += 1;
-            shared.seen.store(counters.seen, Relaxed);
-            if passed > 0 {
-                let (count, shared) = match in_order {
-                    true => (&mut counters.missed, &shared.missed),
-                    false => (&mut counters.skipped, &shared.skipped),
-                };
-                *count += passed;
-                shared.store(*count, Relaxed);
-            }
-            counters.last_sequence = sequence;
-            shared.last_sequence.store(sequence, Relaxed);
-            self.last = sequence;
-            if self.is_lossless() {
-                // Release: the pin was stored before.
-                self.attachment.place().cursor.store(sequence + 1, Release);
-                self.attachment.tell_publisher();
-            }
+            self.account(sequence, in_order);
         }
-        frame
+        Frame::new(&self.attachment, pin, slot)
+    }
+
+    fn account(&mut self, sequence: u64, in_order: bool) {
+        let passed = if self.last == 0 { 0 } else { sequence - self.last - 1 };
+        let shared = &self.attachment.place().counters;
+        let counters = &mut self.counters;
+        counters.seen += 1;
+        shared.seen.store(counters.seen, Relaxed);
+        if passed > 0 {
+            let (count, shared) = match in_order {
+                true => (&mut counters.missed, &shared.missed),
+                false => (&mut counters.skipped, &shared.skipped),
+            };
+            *count += passed;
+            shared.store(*count, Relaxed);
+        }
+        counters.last_sequence = sequence;
+        shared.last_sequence.store(sequence, Relaxed);
+        self.last = sequence;
+        if self.is_lossless() {
+            // Release: the pin was stored before.
+            self.attachment.place().cursor.store(sequence + 1, Release);
+            self.attachment.tell_publisher();
+        }
     }
 
     /// Moves to the stream's next epoch, or to a new stream of the same name. False: there is none before the deadline.
@@ -359,18 +362,19 @@ fn program_name() -> String {
 /// sent to another thread, and outlive its [`Subscriber`] and the stream.
 pub struct Frame {
     attachment: Arc<Attachment>,
-    pin: u8,
-    slot: u16,
-    len: u32,
+    len: usize,
+    // Whole words: narrower ones, written apart and moved together, stall.
+    slot: u32,
+    pin: u32,
 }
 
 impl Frame {
     #[inline]
-    fn new(attachment: Arc<Attachment>, pin: usize, slot: u16) -> Self {
+    fn new(attachment: &Arc<Attachment>, pin: usize, slot: u16) -> Self {
         // SAFETY: the slot was just pinned, and stays so until this frame is dropped.
-        let len = unsafe { attachment.frames_view.pinned_info(slot) }.len;
-        let len = len.min(attachment.geometry().slot_capacity as u64) as u32;
-        Self { attachment, pin: pin as u8, slot, len }
+        let len = unsafe { attachment.frames_view.pinned_info(slot) }.len as usize;
+        let len = len.min(attachment.geometry().slot_capacity);
+        Self { len, slot: slot.into(), pin: pin as u32, attachment: attachment.clone() }
     }
 
     /// Sequence, times, shape and the publisher's own bytes.
@@ -381,7 +385,7 @@ impl Frame {
     pub fn info(&self) -> &FrameInfo {
         self.refuse_fork();
         // SAFETY: the slot is pinned until this frame is dropped.
-        unsafe { self.attachment.frames_view.pinned_info(self.slot) }
+        unsafe { self.attachment.frames_view.pinned_info(self.slot as u16) }
     }
 
     /// The frame's image shape; `None` where it is no image.
@@ -389,7 +393,7 @@ impl Frame {
         let info = self.info();
         let format = PixelFormat::from_code(info.format)?;
         let shape = ImageShape::with_stride(info.width, info.height, format, info.stride_bytes).ok()?;
-        (shape.frame_bytes() <= self.len as usize).then_some(shape)
+        (shape.frame_bytes() <= self.len).then_some(shape)
     }
 
     /// The frame as an image; `None` where it is none.
@@ -421,7 +425,7 @@ impl Deref for Frame {
     fn deref(&self) -> &[u8] {
         self.refuse_fork();
         // SAFETY: the slot is pinned until this frame is dropped, and `len` was bounded by the slot's capacity.
-        unsafe { self.attachment.frames_view.pinned_bytes(self.slot, self.len as usize) }
+        unsafe { self.attachment.frames_view.pinned_bytes(self.slot as u16, self.len) }
     }
 }
 

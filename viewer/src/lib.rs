@@ -1,1 +1,36 @@
-//! x
+//! The viewer: takes a stream's frames to eyes, pipes and files, and says how the stream is doing.
+//!
+//! It is a library so that the front door `framebus viewer …` runs the very code of the program `viewer`: the first
+//! flattens [`Arguments`] into its own command line, both call [`run`] and hand what it returns to [`conclude`].
+//!
+//! ```text
+//! target ── which stream ──▸ attach ── wait for it ──▸ session ── one frame at a time, read in place ──▸ conclude
+//!                                                        ├─ verify    every byte against the frame's mark
+//!                                                        ├─ pipe      y4m or raw bytes to standard output
+//!                                                        ├─ snapshot  one frame to a PNG or JPEG file
+//!                                                        └─ figures ─▸ status: a live line, JSON, the last words
+//! ```
+//! Data goes to standard output, words go to standard error. Exit codes: 0 all is well (a reader that closed the pipe
+//! is well, too), 1 something failed or a frame was torn, 2 the command line or the config is at fault.
+#![forbid(unsafe_code)]
+
+mod arguments;
+mod attach;
+mod bayer;
+mod conclusion;
+mod figures;
+mod i420;
+mod picture;
+mod pipe;
+mod run;
+mod session;
+mod snapshot;
+mod status;
+mod stop;
+mod target;
+mod verify;
+
+pub use arguments::{Arguments, Mode, PipeFormat, WaitKind};
+pub use conclusion::{UsageError, conclude, exit_code};
+pub use figures::Summary;
+pub use run::{End, Outcome, run};

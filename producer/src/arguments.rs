@@ -1,0 +1,190 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use framebus::{PixelFormat, Rate, Slots};
+
+use crate::source::SourceSpec;
+
+/// What a producer is told.
+#[derive(Args, Clone, Debug)]
+pub struct Arguments {
+    /// The stream: NAME on the config's bus, or BUS/NAME [default: the config's only stream]
+    #[arg(long, value_name = "[BUS/]NAME")]
+    pub stream: Option<String>,
+
+    /// The config [default: $FRAMEBUS_CONFIG, ./framebus.toml, or the embedded demo]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+
+    /// Where frames come from: pattern, images:DIR_OR_GLOB, y4m:PATH, raw:PATH (PATH - is standard input)
+    #[arg(long, value_name = "SOURCE", default_value = "pattern")]
+    pub source: SourceSpec,
+
+    /// Pixels in a row [default: the config's or the source's]
+    #[arg(long, value_name = "PIXELS", help_heading = "Shape and rate")]
+    pub width: Option<u32>,
+
+    /// Rows [default: the config's or the source's]
+    #[arg(long, value_name = "PIXELS", help_heading = "Shape and rate")]
+    pub height: Option<u32>,
+
+    /// Pixel format, rgb8 for instance [default: the config's or the source's]
+    #[arg(long, value_name = "NAME", help_heading = "Shape and rate")]
+    pub format: Option<PixelFormat>,
+
+    /// Frames a second, 29.97 or 30000/1001 [default: the config's or the source's, or 30]
+    #[arg(long, value_name = "HZ", value_parser = parse_rate, help_heading = "Shape and rate")]
+    pub rate: Option<Rate>,
+
+    /// Publish as fast as frames arrive; with --on-full wait, as fast as lossless readers take them
+    #[arg(long, help_heading = "Shape and rate")]
+    pub unpaced: bool,
+
+    /// Newest frames that can be acquired
+    #[arg(long, value_name = "FRAMES", help_heading = "Stream")]
+    pub history: Option<u32>,
+
+    /// Number of slots, or auto
+    #[arg(long, value_name = "NUMBER", value_parser = parse_slots, help_heading = "Stream")]
+    pub slots: Option<Slots>,
+
+    /// Most subscribers at a time
+    #[arg(long, value_name = "NUMBER", help_heading = "Stream")]
+    pub max_subscribers: Option<u32>,
+
+    /// Most frames that a subscriber may hold
+    #[arg(long, value_name = "FRAMES", help_heading = "Stream")]
+    pub max_held: Option<u32>,
+
+    /// When no slot is free: drop the frame, or wait for one and for lossless readers
+    #[arg(long, value_name = "POLICY", help_heading = "Stream")]
+    pub on_full: Option<Full>,
+
+    /// How long to wait before a frame counts as dropped; frames of files and pipes are tried again [default: 1000]
+    #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(1..), help_heading = "Stream")]
+    pub wait_ms: Option<u64>,
+
+    /// Keep the stream, with its last frames, when this producer ends
+    #[arg(long, help_heading = "Stream")]
+    pub persist: bool,
+
+    /// End after so many frames
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(1..), help_heading = "Run")]
+    pub frames: Option<u64>,
+
+    /// End after so many seconds
+    #[arg(long, value_name = "SECONDS", value_parser = parse_seconds, help_heading = "Run")]
+    pub seconds: Option<Duration>,
+
+    /// Start over when images or a file are at their end
+    #[arg(long = "loop", help_heading = "Run")]
+    pub start_over: bool,
+
+    /// Leave out the mark and check sum in the pattern's first 32 bytes
+    #[arg(long, help_heading = "Run")]
+    pub no_mark: bool,
+
+    /// Run at this real-time priority (SCHED_FIFO), 1 to 99
+    #[arg(long, value_name = "PRIORITY", value_parser = clap::value_parser!(u8).range(1..=99), help_heading = "Run")]
+    pub realtime: Option<u8>,
+
+    /// Run on this CPU only
+    #[arg(long, value_name = "NUMBER", help_heading = "Run")]
+    pub cpu: Option<usize>,
+
+    /// Keep this process's memory from being paged out
+    #[arg(long, help_heading = "Run")]
+    pub lock_memory: bool,
+
+    /// Print one JSON object an interval and a last one with the summary to standard output
+    #[arg(long, help_heading = "Run")]
+    pub json: bool,
+
+    /// Time between two status lines
+    #[arg(long, value_name = "SECONDS", value_parser = parse_seconds, default_value = "1", help_heading = "Run")]
+    pub interval: Duration,
+}
+
+/// The policy of `--on-full`; its time is that of `--wait-ms`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Full {
+    /// Refuse the frame at once.
+    Drop,
+    /// Wait for a slot, and for lossless subscribers.
+    Wait,
+}
+
+fn parse_rate(text: &str) -> Result<Rate, String> {
+    let rate = match text.split_once('/') {
+        Some((numerator, denominator)) => match (numerator.parse(), denominator.parse()) {
+            (Ok(numerator), Ok(denominator)) => {
+                Rate::new(numerator, denominator).filter(|rate| Rate::from_hz(rate.hz()).is_some())
+            }
+            _ => None,
+        },
+        None => text.parse().ok().and_then(Rate::from_hz),
+    };
+    rate.ok_or_else(|| "expected frames a second from 0.001 to 1000000, or a fraction like 30000/1001".to_owned())
+}
+
+fn parse_slots(text: &str) -> Result<Slots, String> {
+    match (text, text.parse()) {
+        ("auto", _) => Ok(Slots::Auto),
+        (_, Ok(slots)) => Ok(Slots::Exactly(slots)),
+        _ => Err("expected a number or auto".to_owned()),
+    }
+}
+
+fn parse_seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse().ok().filter(|seconds| (0.001..=1e9).contains(seconds));
+    seconds.map(Duration::from_secs_f64).ok_or_else(|| "expected seconds, 0.001 at least".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser, Debug)]
+    struct Program {
+        #[command(flatten)]
+        arguments: Arguments,
+    }
+
+    fn parse(line: &str) -> Result<Arguments, clap::Error> {
+        Program::try_parse_from(line.split_whitespace()).map(|program| program.arguments)
+    }
+
+    #[test]
+    fn rates_are_decimals_or_fractions() {
+        assert_eq!(parse("p --rate 29.97").unwrap().rate, Rate::new(29_970, 1000));
+        assert_eq!(parse("p --rate 30000/1001").unwrap().rate, Rate::new(30_000, 1001));
+        for wrong in ["0", "-1", "nan", "1/0", "30/", "2000000", "1/2000", "fast"] {
+            assert!(parse_rate(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn slots_are_a_number_or_auto() {
+        assert_eq!(parse("p --slots auto").unwrap().slots, Some(Slots::Auto));
+        assert_eq!(parse("p --slots 3").unwrap().slots, Some(Slots::Exactly(3)));
+        assert!(parse("p --slots many").is_err());
+    }
+
+    #[test]
+    fn an_unknown_format_is_answered_with_the_known_ones() {
+        let error = parse("p --format rgb888").unwrap_err().to_string();
+        assert!(error.contains("\"rgb888\" is no pixel format: expected one of mono8, mono16, rgb8"), "{error}");
+    }
+
+    #[test]
+    fn an_unknown_source_is_answered_with_the_known_ones() {
+        let error = parse("p --source webcam").unwrap_err().to_string();
+        let expected =
+            "\"webcam\" is no source: expected pattern, images:DIR_OR_GLOB, y4m:PATH, y4m:-, raw:PATH or raw:-";
+        assert!(error.contains(expected), "{error}");
+    }
+}

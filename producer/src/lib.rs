@@ -1,0 +1,40 @@
+//! The producer: frames from a source, onto a stream, at a fixed rate.
+//!
+//! ```text
+//!  pattern ┐
+//!  images: ┤             deadline n = start + n periods         ┌ viewer
+//!  y4m:    ┼─► source ─► loan ─► write in place ─► publish ─► stream
+//!  raw:    ┘                                                    └ viewer
+//! ```
+//!
+//! The program `producer` is this library and nothing more; `framebus producer` is the same.
+//!
+//! * `arguments`: the command line.  `plan`: what it and the config come to, before anything is created.
+//! * `source`: where frames come from, one file a source.  `paint`, `text`: drawing, for the pattern.
+//! * `pace`: deadlines.  `realtime`: priority, CPU, memory.  `stop`: Ctrl-C, and the end of the time.
+//! * `run`: the loop.  `report`, `summary`: what is said of it, on a thread of its own.
+//! * `failure`: exit codes.
+//!
+//! What holds throughout: nothing is created before the source, the config and the arguments were found to go together,
+//! so a failed start leaves an existing stream as it was; a frame that was not read or drawn to its end is abandoned and
+//! never published; and printing never delays a frame.
+#![forbid(unsafe_code)]
+
+mod arguments;
+mod failure;
+mod pace;
+mod paint;
+mod plan;
+mod realtime;
+mod report;
+mod run;
+mod source;
+mod stop;
+mod summary;
+mod text;
+
+pub use arguments::{Arguments, Full};
+pub use failure::{UsageError, exit_code, finish};
+pub use run::run;
+pub use source::SourceSpec;
+pub use summary::{Interval, Summary};

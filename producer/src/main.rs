@@ -1,0 +1,22 @@
+//! The program `producer`: see the library.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+/// Publishes frames on a stream at a fixed rate.
+///
+/// Exit codes: 0 when the run ended as asked (also by Ctrl-C), 1 when it failed, 2 when the arguments or the config are wrong.
+#[derive(Parser)]
+#[command(name = "producer", version)]
+struct Program {
+    #[command(flatten)]
+    arguments: framebus_producer::Arguments,
+}
+
+fn main() -> ExitCode {
+    let program = Program::parse();
+    let terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(terminal).with_target(false).init();
+    framebus_producer::finish(framebus_producer::run(program.arguments))
+}

@@ -1,0 +1,162 @@
+//! A producer's run, from the arguments to the summary.
+//!
+//! A frame: wait for the deadline, wait for the source's next frame, take a loan, let the source write into it, publish.
+//!
+//! Where no slot is free:
+//!
+//! | | the frame |
+//! |---|---|
+//! | `on_full = "drop"` | is consumed from the source, so that time goes on, and counts as dropped |
+//! | `on_full = "wait"`, pattern | counts as dropped when the time to wait is over: a camera can not be stopped |
+//! | `on_full = "wait"`, files and pipes | is tried again until there is a slot: nothing is lost, the source waits |
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use framebus::{LoanError, OnFull, Publisher, now_ns};
+
+use crate::arguments::Arguments;
+use crate::pace::Pace;
+use crate::plan::Target;
+use crate::realtime;
+use crate::report::Reporter;
+use crate::source::{Arrival, Order, Source, Written};
+use crate::stop::Stop;
+use crate::summary::Counts;
+
+/// Least time between two tries, should the stream's time to wait be next to nothing.
+const RETRY: Duration = Duration::from_millis(1);
+
+/// Publishes until the source, the frames or the time are at their end, or until SIGINT or SIGTERM.
+///
+/// Takes over these two signals for the rest of the process's life, and writes to standard output (`--json`) or standard
+/// error.
+///
+/// # Errors
+/// Whatever failed, with its causes; [`exit_code`](crate::exit_code) tells wrong usage from a failed run.
+pub fn run(arguments: Arguments) -> anyhow::Result<()> {
+    let stop = Stop::on_signals()?;
+    let target = Target::find(&arguments)?;
+    let counts = Arc::new(Counts::default());
+    end_after(arguments.seconds, &stop);
+    let Some(mut source) = Source::open(&arguments.source, &stop)? else {
+        // Stopped before the source had said what it is: there is a summary all the same.
+        let reporter = Reporter::start(&target.name, &counts, arguments.interval, arguments.json, &stop)?;
+        let (stream, spec) = (target.name.to_string(), arguments.source.to_string());
+        return reporter.finish(&counts.summary(&stream, &spec, 0.0, 0, 0));
+    };
+    let (options, rate) = target.options(&arguments, source.told())?;
+    let order = Order {
+        name: target.name,
+        content: options.content.clone(),
+        rate,
+        start_over: arguments.start_over,
+        mark: !arguments.no_mark,
+    };
+    source.prepare(&order)?;
+    // Threads that shall not have this one's priority are there by now; the stream is not, should it be denied.
+    let reporter = Reporter::start(&order.name, &counts, arguments.interval, arguments.json, &stop)?;
+    realtime::apply(&arguments)?;
+    let publisher = Publisher::open(&order.name, &options)?;
+    tracing::info!(
+        "publishing {} on stream {} from sequence {}: {}, {}, {} slots",
+        arguments.source,
+        order.name,
+        publisher.next_sequence(),
+        options.content,
+        if arguments.unpaced { "unpaced".to_owned() } else { format!("at {rate}") },
+        publisher.geometry().slots(),
+    );
+
+    end_after(arguments.seconds, &stop);
+    let (begun, before) = (Instant::now(), publisher.counters());
+    let mut producer = Producer { publisher, source, stop, counts: counts.clone(), frames: arguments.frames };
+    let pace = (!arguments.unpaced).then(|| Pace::new(rate, now_ns()));
+    let result = producer.publish_all(pace);
+    let after = producer.publisher.counters();
+    let (waits, waited_ns) = (after.waits - before.waits, after.waited_ns - before.waited_ns);
+    // The stream ends before the summary is told: whoever reads that finds it gone.
+    drop(producer);
+    let (stream, spec) = (order.name.to_string(), arguments.source.to_string());
+    let told = reporter.finish(&counts.summary(&stream, &spec, begun.elapsed().as_secs_f64(), waits, waited_ns));
+    result.and(told)
+}
+
+fn end_after(time: Option<Duration>, stop: &Stop) {
+    if let Some(time) = time {
+        stop.end_at_ns(now_ns().saturating_add(time.as_nanos() as u64));
+    }
+}
+
+/// What the loop works with.
+struct Producer {
+    publisher: Publisher,
+    source: Source,
+    stop: Stop,
+    counts: Arc<Counts>,
+    /// End after so many were published.
+    frames: Option<u64>,
+}
+
+impl Producer {
+    fn publish_all(&mut self, mut pace: Option<Pace>) -> anyhow::Result<()> {
+        while !self.stop.is_due() && self.frames.is_none_or(|frames| self.counts.published() < frames) {
+            if pace.as_ref().is_some_and(|pace| !pace.wait(&self.stop)) || self.source.arrive()? == Arrival::End {
+                break;
+            }
+            let published = self.publish_one()?;
+            if let Some(pace) = &mut pace {
+                let now = now_ns();
+                let late = u64::from(published && pace.is_late(now)) + pace.advance(now);
+                self.counts.count_late(late);
+                (0..late).for_each(|_| self.publisher.count_late());
+            }
+        }
+        Ok(())
+    }
+
+    /// Publishes the frame that has arrived, or consumes it; true: it was published.
+    fn publish_one(&mut self) -> anyhow::Result<bool> {
+        // For what is drawn, the time when drawing begins; for what is read, the time when its first bytes are there.
+        let capture_ns = now_ns();
+        let tries_again = matches!(self.publisher.options().on_full, OnFull::Wait(_)) && self.source.is_recorded();
+        loop {
+            match self.publisher.loan() {
+                Ok(mut loan) => {
+                    let sequence = loan.sequence();
+                    loan.set_capture_ns(capture_ns);
+                    return match self.source.write(&mut loan, sequence, capture_ns) {
+                        Ok(Written::Whole) => {
+                            loan.publish();
+                            self.counts.count_published(sequence, now_ns());
+                            Ok(true)
+                        }
+                        // Dropping the loan abandons the frame.
+                        Ok(Written::Stopped) => {
+                            self.counts.count_abandoned();
+                            Ok(false)
+                        }
+                        Err(error) => {
+                            self.counts.count_abandoned();
+                            Err(error)
+                        }
+                    };
+                }
+                Err(error @ (LoanError::Held { .. } | LoanError::Unread { .. })) => {
+                    self.counts.note_trouble(error.to_string());
+                    if tries_again {
+                        if self.stop.is_due() {
+                            return Ok(false);
+                        }
+                        std::thread::sleep(RETRY);
+                        continue;
+                    }
+                    self.counts.count_dropped();
+                    self.source.skip()?;
+                    return Ok(false);
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+}

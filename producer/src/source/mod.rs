@@ -1,0 +1,210 @@
+//! Where frames come from.
+//!
+//! A source is first opened, which tells what it knows of shape and rate; then prepared for the stream as it is to be;
+//! then asked for one frame after the other: `arrive` waits until the next one begins, and `write` writes it into the
+//! loaned slot, or `skip` consumes it where there was no slot.
+
+mod images;
+mod input;
+mod pattern;
+mod raw;
+mod y4m;
+
+use std::fmt;
+use std::str::FromStr;
+
+use framebus::{Content, ImageShape, Rate, StreamName};
+
+use crate::stop::Stop;
+use images::Images;
+use input::{Ended, Input};
+use pattern::Pattern;
+use raw::Raw;
+use y4m::Y4m;
+
+/// The value of `--source`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SourceSpec {
+    /// A synthetic camera.
+    Pattern,
+    /// PNG and JPEG files of a directory, or of a glob, in the order of their names.
+    Images(String),
+    /// YUV4MPEG2 video from a file, or `-` for standard input.
+    Y4m(String),
+    /// Frames of the stream's size, one after the other, from a file, or `-` for standard input.
+    Raw(String),
+}
+
+impl FromStr for SourceSpec {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let unknown = || {
+            format!(
+                "{text:?} is no source: expected pattern, images:DIR_OR_GLOB, y4m:PATH, y4m:-, raw:PATH or raw:- (- is \
+                 standard input)"
+            )
+        };
+        match text.split_once(':') {
+            None if text == "pattern" => Ok(Self::Pattern),
+            Some((_, "")) | None => Err(unknown()),
+            Some(("images", path)) => Ok(Self::Images(path.to_owned())),
+            Some(("y4m", path)) => Ok(Self::Y4m(path.to_owned())),
+            Some(("raw", path)) => Ok(Self::Raw(path.to_owned())),
+            Some(_) => Err(unknown()),
+        }
+    }
+}
+
+impl fmt::Display for SourceSpec {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Pattern => write!(out, "pattern"),
+            Self::Images(path) => write!(out, "images:{path}"),
+            Self::Y4m(path) => write!(out, "y4m:{path}"),
+            Self::Raw(path) => write!(out, "raw:{path}"),
+        }
+    }
+}
+
+/// What an opened source knows of its frames.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Told {
+    pub(crate) shape: Option<ImageShape>,
+    pub(crate) rate: Option<Rate>,
+}
+
+/// What the frames are to be, and how the source is to make them.
+#[derive(Clone, Debug)]
+pub(crate) struct Order {
+    pub(crate) name: StreamName,
+    pub(crate) content: Content,
+    pub(crate) rate: Rate,
+    pub(crate) start_over: bool,
+    pub(crate) mark: bool,
+}
+
+/// Whether there is a next frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Arrival {
+    /// There is.
+    Frame,
+    /// The source is at its end, or it is time to stop.
+    End,
+}
+
+/// What became of a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Written {
+    /// It is complete.
+    Whole,
+    /// It was time to stop in its midst.
+    Stopped,
+}
+
+/// An opened source.
+pub(crate) enum Source {
+    Pattern(Box<Pattern>),
+    Images(Images),
+    Y4m(Y4m),
+    Raw(Raw),
+}
+
+impl Source {
+    /// Opens it, and reads as much as it takes to know the shape; `None`: it was time to stop meanwhile.
+    pub(crate) fn open(spec: &SourceSpec, stop: &Stop) -> anyhow::Result<Option<Self>> {
+        Ok(Some(match spec {
+            SourceSpec::Pattern => Self::Pattern(Box::default()),
+            SourceSpec::Images(path) => Self::Images(Images::open(path, stop)?),
+            SourceSpec::Raw(path) => Self::Raw(Raw::open(Input::open(path, spec.to_string(), stop)?)),
+            SourceSpec::Y4m(path) => match Y4m::open(Input::open(path, spec.to_string(), stop)?)? {
+                Some(video) => Self::Y4m(video),
+                None => return Ok(None),
+            },
+        }))
+    }
+
+    /// What it knows of its frames.
+    pub(crate) fn told(&self) -> Told {
+        match self {
+            Self::Pattern(_) | Self::Raw(_) => Told::default(),
+            Self::Images(images) => Told { shape: Some(images.first_shape()), rate: None },
+            Self::Y4m(video) => video.told(),
+        }
+    }
+
+    /// Makes it ready for the stream; fails where it can not make such frames.
+    pub(crate) fn prepare(&mut self, order: &Order) -> anyhow::Result<()> {
+        match self {
+            Self::Pattern(pattern) => pattern.prepare(order),
+            Self::Images(images) => images.prepare(order),
+            Self::Y4m(video) => video.prepare(order),
+            Self::Raw(raw) => raw.prepare(order),
+        }
+    }
+
+    /// Waits until the next frame begins.
+    pub(crate) fn arrive(&mut self) -> anyhow::Result<Arrival> {
+        match self {
+            Self::Pattern(_) => Ok(Arrival::Frame),
+            Self::Images(images) => images.arrive(),
+            Self::Y4m(video) => video.arrive(),
+            Self::Raw(raw) => raw.arrive(),
+        }
+    }
+
+    /// Writes the frame that has arrived. On an error, `bytes` may hold a part of it.
+    pub(crate) fn write(&mut self, bytes: &mut [u8], sequence: u64, capture_ns: u64) -> anyhow::Result<Written> {
+        match self {
+            Self::Pattern(pattern) => pattern.write(bytes, sequence, capture_ns),
+            Self::Images(images) => images.write(bytes),
+            Self::Y4m(video) => return video.write(bytes),
+            Self::Raw(raw) => return raw.write(bytes),
+        }
+        Ok(Written::Whole)
+    }
+
+    /// Consumes the frame that has arrived without writing it anywhere.
+    pub(crate) fn skip(&mut self) -> anyhow::Result<Written> {
+        match self {
+            Self::Pattern(_) => {}
+            Self::Images(images) => images.skip(),
+            Self::Y4m(video) => return video.skip(),
+            Self::Raw(raw) => return raw.skip(),
+        }
+        Ok(Written::Whole)
+    }
+
+    /// Whether a frame that could not be published is lost: then, on a stream that waits, it is tried again.
+    pub(crate) fn is_recorded(&self) -> bool {
+        !matches!(self, Self::Pattern(_))
+    }
+}
+
+/// The end of a read of `expected` bytes of frame `frame` (from 1).
+fn written(ended: Ended, input: &Input, frame: u64, already: usize, expected: usize) -> anyhow::Result<Written> {
+    match ended {
+        Ended::Whole => Ok(Written::Whole),
+        Ended::Stopped => Ok(Written::Stopped),
+        Ended::Short(found) => anyhow::bail!(
+            "frame {frame} of {} is cut off: found {} bytes, expected {expected}; it was not published",
+            input.name(),
+            already + found
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sources_are_read_as_they_are_written() {
+        for text in ["pattern", "images:/a/b*.png", "y4m:-", "raw:c:d"] {
+            assert_eq!(text.parse::<SourceSpec>().unwrap().to_string(), text);
+        }
+        for wrong in ["", "patterns", "y4m", "y4m:", "raw:", "images:", "v4l2:/dev/video0", "pattern:"] {
+            assert!(wrong.parse::<SourceSpec>().unwrap_err().contains("is no source: expected pattern"), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! When to end: Ctrl-C, a termination signal, or the time being over.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+
+use anyhow::Context;
+use framebus::now_ns;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::flag;
+
+/// Exit code of a program that a second Ctrl-C killed, as a shell has it.
+const KILLED_BY_INTERRUPT: i32 = 128 + SIGINT;
+
+/// Says when to end; shared by all threads.
+#[derive(Clone, Debug)]
+pub(crate) struct Stop {
+    asked: Arc<AtomicBool>,
+    /// Time of the bus's clock; `u64::MAX`: none.
+    until_ns: Arc<AtomicU64>,
+}
+
+impl Stop {
+    /// One that nothing but [`ask`](Self::ask) and [`end_at_ns`](Self::end_at_ns) triggers.
+    pub(crate) fn never() -> Self {
+        Self { asked: Arc::default(), until_ns: Arc::new(AtomicU64::new(u64::MAX)) }
+    }
+
+    /// One that the first SIGINT or SIGTERM triggers. The second kills the process: its stream then stays, for the next
+    /// producer to take over.
+    pub(crate) fn on_signals() -> anyhow::Result<Self> {
+        let stop = Self::never();
+        for signal in [SIGINT, SIGTERM] {
+            // The order matters: the handler that kills looks at the flag before the other one sets it.
+            flag::register_conditional_shutdown(signal, KILLED_BY_INTERRUPT, stop.asked.clone())
+                .and_then(|_| flag::register(signal, stop.asked.clone()))
+                .context("can not install the handler of Ctrl-C")?;
+        }
+        Ok(stop)
+    }
+
+    /// Ends the run.
+    pub(crate) fn ask(&self) {
+        self.asked.store(true, Relaxed);
+    }
+
+    /// Ends the run at this time of the bus's clock.
+    pub(crate) fn end_at_ns(&self, until_ns: u64) {
+        self.until_ns.store(until_ns, Relaxed);
+    }
+
+    /// When the time is over; `u64::MAX` where there is no such time.
+    pub(crate) fn until_ns(&self) -> u64 {
+        self.until_ns.load(Relaxed)
+    }
+
+    /// Whether it is time to end.
+    pub(crate) fn is_due(&self) -> bool {
+        self.asked.load(Relaxed) || now_ns() >= self.until_ns()
+    }
+}

@@ -1,0 +1,373 @@
+//! The program itself, as a process: what it publishes, what it says, and how it ends.
+
+use std::io::{Read, Write};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use framebus::{AttachError, Frame, ImageShape, PixelFormat, StreamName, Subscriber, SubscriberOptions, mark};
+use framebus_producer::Summary;
+
+/// Nothing here takes nearly so long; a test that hangs ends.
+const WATCHDOG: Duration = Duration::from_secs(60);
+
+/// A name that no other test, and no other run of this one, has.
+fn stream(of: &str) -> StreamName {
+    StreamName::new(&format!("test-{}-{of}", std::process::id()), "camera").unwrap()
+}
+
+/// A producer with pipes at both ends; ended by drop.
+struct Producer(Child);
+
+/// What a producer has left when it has ended.
+struct Outcome {
+    status: ExitStatus,
+    out: String,
+    errors: String,
+}
+
+impl Producer {
+    /// Starts it, with no config but what `arguments` name.
+    fn start(arguments: &[&str]) -> Self {
+        let child = Command::new(env!("CARGO_BIN_EXE_producer"))
+            .args(arguments)
+            .current_dir(std::env::temp_dir())
+            .env_remove("FRAMEBUS_CONFIG")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        Self(child)
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        self.0.stdin.as_mut().unwrap().write_all(bytes).unwrap();
+    }
+
+    fn interrupt(&self) {
+        let pid = rustix::process::Pid::from_child(&self.0);
+        rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    }
+
+    /// Waits until it ends by itself; `close_input` first ends its standard input.
+    fn outcome(mut self, close_input: bool) -> Outcome {
+        if close_input {
+            drop(self.0.stdin.take());
+        }
+        let (mut out, mut errors) = (self.0.stdout.take(), self.0.stderr.take().unwrap());
+        let begun = Instant::now();
+        let status = loop {
+            if let Some(status) = self.0.try_wait().unwrap() {
+                break status;
+            }
+            assert!(begun.elapsed() < WATCHDOG, "the producer does not end");
+            std::thread::sleep(Duration::from_millis(2));
+        };
+        let (mut out_text, mut errors_text) = (String::new(), String::new());
+        if let Some(out) = &mut out {
+            out.read_to_string(&mut out_text).unwrap();
+        }
+        errors.read_to_string(&mut errors_text).unwrap();
+        Outcome { status, out: out_text, errors: errors_text }
+    }
+}
+
+impl Drop for Producer {
+    fn drop(&mut self) {
+        // Where it has ended already, there is nothing to kill.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Outcome {
+    fn summary(&self) -> Summary {
+        let last = self.out.lines().last().unwrap_or_else(|| panic!("no summary; {}", self.errors));
+        serde_json::from_str(last).unwrap()
+    }
+
+    /// The message of a producer that refused or failed.
+    fn error(&self) -> &str {
+        let last = self.errors.lines().rfind(|line| line.starts_with("error: "));
+        last.unwrap_or_else(|| panic!("no error in {:?}", self.errors))
+    }
+}
+
+fn attach(name: &StreamName, lossless: bool) -> Subscriber {
+    let mut options = SubscriberOptions::default();
+    (options.patience, options.lossless) = (WATCHDOG, lossless);
+    Subscriber::attach_with(name, options).unwrap()
+}
+
+fn next(viewer: &mut Subscriber) -> Frame {
+    assert!(viewer.wait(Instant::now() + WATCHDOG).unwrap(), "no frame comes");
+    viewer.next().unwrap().unwrap()
+}
+
+fn assert_removed(name: &StreamName) {
+    let found = Subscriber::attach(name).map(|_| ());
+    assert!(matches!(found, Err(AttachError::NotFound { .. })), "{found:?}");
+}
+
+const WIDTH: usize = 64;
+const HEIGHT: usize = 48;
+const I420_BYTES: usize = WIDTH * HEIGHT * 3 / 2;
+const SMALL: [&str; 6] = ["--width", "64", "--height", "48", "--format", "rgb8"];
+const HEADER: &[u8] = b"YUV4MPEG2 W64 H48 F25:1 Ip A1:1 C420jpeg\n";
+
+/// The bytes of frame `number`, of which no two are alike.
+fn payload(number: u32, bytes: usize) -> Vec<u8> {
+    (0..bytes as u32).map(|at| (at.wrapping_mul(2_654_435_761) >> 24) as u8 ^ number as u8).collect()
+}
+
+#[test]
+fn the_pattern_is_published_and_told_in_json() {
+    let name = stream("pattern");
+    let text = name.to_string();
+    let mut arguments = vec!["--stream", &text, "--rate", "100", "--frames", "50", "--json", "--interval", "0.1"];
+    arguments.extend(SMALL);
+    let producer = Producer::start(&arguments);
+    let mut viewer = attach(&name, false);
+    let frame = next(&mut viewer);
+    assert_eq!(mark::verify(&frame, frame.info().sequence), Ok(()));
+    assert!(frame.info().capture_ns <= frame.info().publish_ns && frame.info().capture_ns > 0);
+    assert_eq!(viewer.rate().unwrap().hz(), 100.0);
+    drop(frame);
+    let outcome = producer.outcome(false);
+    assert!(outcome.status.success(), "{}", outcome.errors);
+    let lines: Vec<serde_json::Value> = outcome.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let (summary, intervals) = lines.split_last().unwrap();
+    for key in ["stream", "published", "drops", "late", "abandoned", "rate_hz"] {
+        assert!(!summary[key].is_null(), "{key} of {summary}");
+        assert!(intervals.iter().all(|interval| !interval[key].is_null()));
+    }
+    assert_eq!(
+        (&summary["kind"], &summary["published"], &summary["drops"]),
+        (&"summary".into(), &50.into(), &0.into())
+    );
+    assert_eq!((&summary["first_sequence"], &summary["last_sequence"]), (&1.into(), &50.into()));
+    assert!(!intervals.is_empty() && intervals.iter().all(|interval| interval["kind"] == "interval"));
+    assert_removed(&name);
+}
+
+#[test]
+fn a_y4m_pipe_comes_out_byte_for_byte_however_slow_the_reader() {
+    let name = stream("y4m");
+    let text = name.to_string();
+    let arguments =
+        ["--stream", &text, "--source", "y4m:-", "--on-full", "wait", "--wait-ms", "20", "--unpaced", "--json"];
+    let mut producer = Producer::start(&arguments);
+    producer.write(HEADER);
+    let mut viewer = attach(&name, true);
+    let shape = ImageShape::new(WIDTH as u32, HEIGHT as u32, PixelFormat::I420).unwrap();
+    assert_eq!(viewer.content(), &framebus::Content::Image(shape));
+    assert_eq!(viewer.rate().unwrap().hz(), 25.0);
+    const FRAMES: u32 = 200;
+    let mut pipe = producer.0.stdin.take().unwrap();
+    let writer = std::thread::spawn(move || {
+        for number in 1..=FRAMES {
+            // Parameters behind FRAME are allowed.
+            pipe.write_all(if number % 2 == 0 { b"FRAME\n" } else { b"FRAME Ixyz Xcomment\n" }).unwrap();
+            pipe.write_all(&payload(number, I420_BYTES)).unwrap();
+        }
+    });
+    let mut kept = None;
+    for number in 1..=FRAMES {
+        let frame = next(&mut viewer);
+        assert_eq!(frame.info().sequence, u64::from(number));
+        assert!(*frame == payload(number, I420_BYTES), "frame {number} differs");
+        // A reader that holds a frame meanwhile changes nothing.
+        kept = Some(frame);
+    }
+    writer.join().unwrap();
+    let outcome = producer.outcome(true);
+    drop(kept);
+    let summary = outcome.summary();
+    assert!(outcome.status.success(), "{}", outcome.errors);
+    assert_eq!((summary.published, summary.drops, summary.abandoned), (u64::from(FRAMES), 0, 0));
+}
+
+#[test]
+fn a_frame_that_is_cut_off_is_never_published() {
+    let name = stream("short");
+    let text = name.to_string();
+    let mut producer = Producer::start(&["--stream", &text, "--source", "y4m:-", "--json", "--persist"]);
+    producer.write(HEADER);
+    for part in [I420_BYTES, 100] {
+        producer.write(b"FRAME\n");
+        producer.write(&payload(1, part));
+    }
+    let outcome = producer.outcome(true);
+    assert_eq!(outcome.status.code(), Some(1));
+    assert_eq!(
+        outcome.error(),
+        "error: frame 2 of y4m:- is cut off: found 100 bytes, expected 4608; it was not published"
+    );
+    let summary = outcome.summary();
+    assert_eq!((summary.published, summary.abandoned, summary.last_sequence), (1, 1, Some(1)));
+    assert_eq!(attach(&name, false).latest().unwrap().unwrap().info().sequence, 1);
+    // The next producer takes over what was left there, goes on, and ends it.
+    let mut arguments = vec!["--stream", &text, "--frames", "3", "--json"];
+    arguments.extend(["--width", "64", "--height", "48", "--format", "i420"]);
+    let outcome = Producer::start(&arguments).outcome(true);
+    assert_eq!((outcome.summary().first_sequence, outcome.summary().last_sequence), (Some(2), Some(4)));
+    assert_removed(&name);
+}
+
+#[test]
+fn a_source_that_does_not_fit_the_stream_is_refused_with_both_shapes() {
+    let name = stream("wrong");
+    let text = name.to_string();
+    let mut arguments = vec!["--stream", &text, "--source", "y4m:-"];
+    arguments.extend(SMALL);
+    let mut producer = Producer::start(&arguments);
+    producer.write(HEADER);
+    let outcome = producer.outcome(true);
+    assert_eq!(outcome.status.code(), Some(2));
+    assert_eq!(
+        outcome.error(),
+        format!(
+            "error: can not publish y4m:- on stream {name}: the video is 64 × 48 i420, the stream 64 × 48 rgb8; convert \
+             the video, change the config, or give --width 64 --height 48 --format i420"
+        )
+    );
+    assert_removed(&name);
+}
+
+#[test]
+fn a_config_names_the_streams_and_a_wrong_one_is_exit_code_2() {
+    let directory = tempfile::tempdir().unwrap();
+    let (file, name) = (directory.path().join("robot.toml"), stream("config"));
+    let two = "width = 64\nheight = 48\nformat = \"mono8\"\nrate_hz = 200\n";
+    let config = format!("[bus]\nname = \"{}\"\n[streams.front]\n{two}[streams.rear]\n{two}", name.bus());
+    std::fs::write(&file, config).unwrap();
+    let path = file.to_str().unwrap();
+    let outcome = Producer::start(&["--config", path]).outcome(true);
+    assert_eq!(outcome.status.code(), Some(2));
+    assert!(outcome.error().ends_with("has front, rear; give --stream NAME"), "{}", outcome.errors);
+    let outcome = Producer::start(&["--config", path, "--stream", "rear", "--frames", "2", "--json"]).outcome(true);
+    assert_eq!(outcome.summary().stream, format!("{}/rear", name.bus()));
+    assert_eq!(Producer::start(&["--config", "/nonexistent.toml"]).outcome(true).status.code(), Some(2));
+    assert_eq!(Producer::start(&["--source", "webcam"]).outcome(true).status.code(), Some(2));
+    let missing = Producer::start(&["--stream", "front", "--config", path, "--source", "y4m:/nonexistent.y4m"]);
+    let missing = missing.outcome(true);
+    assert_eq!(missing.status.code(), Some(1));
+    assert_eq!(missing.error(), "error: can not open y4m:/nonexistent.y4m: No such file or directory (os error 2)");
+}
+
+#[test]
+fn an_interrupt_during_a_blocked_read_ends_the_stream_cleanly() {
+    // Between two frames, and in the midst of one.
+    for part in [0, 17] {
+        let name = stream(&format!("interrupt{part}"));
+        let text = name.to_string();
+        let mut producer = Producer::start(&["--stream", &text, "--source", "y4m:-", "--json"]);
+        producer.write(HEADER);
+        producer.write(b"FRAME\n");
+        producer.write(&payload(1, I420_BYTES));
+        if part > 0 {
+            producer.write(b"FRAME\n");
+            producer.write(&payload(2, part));
+        }
+        // Its standard input stays open all the while.
+        let mut viewer = attach(&name, false);
+        assert_eq!(next(&mut viewer).info().sequence, 1);
+        producer.interrupt();
+        let outcome = producer.outcome(false);
+        assert!(outcome.status.success(), "{}", outcome.errors);
+        assert_eq!((outcome.summary().published, outcome.summary().drops), (1, 0));
+        assert_removed(&name);
+    }
+}
+
+#[test]
+fn frames_for_which_no_slot_is_free_are_consumed_and_counted() {
+    let name = stream("drops");
+    let text = name.to_string();
+    let mut arguments = vec!["--stream", &text, "--source", "raw:-", "--unpaced", "--slots", "3", "--json"];
+    arguments.extend(["--width", "64", "--height", "48", "--format", "mono8"]);
+    let mut producer = Producer::start(&arguments);
+    let mut viewer = attach(&name, false);
+    let mut held = Vec::new();
+    for number in 1..=2 {
+        producer.write(&payload(number, WIDTH * HEIGHT));
+        held.push(next(&mut viewer));
+    }
+    for number in 3..=10 {
+        producer.write(&payload(number, WIDTH * HEIGHT));
+    }
+    let outcome = producer.outcome(true);
+    assert!(outcome.status.success(), "{}", outcome.errors);
+    // The third slot takes frame 3; then that is the latest, and the other two are held.
+    assert_eq!((outcome.summary().published, outcome.summary().drops), (3, 7));
+    assert!(outcome.errors.contains("no slot of stream"), "{}", outcome.errors);
+    for (number, frame) in held.iter().enumerate() {
+        assert!(**frame == payload(number as u32 + 1, WIDTH * HEIGHT));
+    }
+}
+
+#[test]
+fn files_and_images_start_over_when_asked_to() {
+    let directory = tempfile::tempdir().unwrap();
+    let video = directory.path().join("two.y4m");
+    let frames = [1, 2].map(|number| [b"FRAME\n".as_slice(), &payload(number, I420_BYTES)].concat()).concat();
+    std::fs::write(&video, [HEADER, &frames].concat()).unwrap();
+    let raw = directory.path().join("two.raw");
+    std::fs::write(&raw, payload(1, 2 * I420_BYTES)).unwrap();
+    let picture = directory.path().join("one.png");
+    image::RgbImage::new(64, 48).save(&picture).unwrap();
+    let sources = [
+        format!("y4m:{}", video.display()),
+        format!("raw:{}", raw.display()),
+        format!("images:{}", directory.path().display()),
+    ];
+    for (index, source) in sources.iter().enumerate() {
+        let text = stream(&format!("loop{index}")).to_string();
+        let mut arguments =
+            vec!["--stream", &text, "--source", source, "--unpaced", "--json", "--frames", "7", "--loop"];
+        if index == 1 {
+            arguments.extend(["--width", "64", "--height", "48", "--format", "i420"]);
+        }
+        let outcome = Producer::start(&arguments).outcome(true);
+        assert!(outcome.status.success(), "{source}: {}", outcome.errors);
+        assert_eq!(outcome.summary().published, 7, "{source}");
+    }
+    let text = stream("loop").to_string();
+    let mut producer = Producer::start(&["--stream", &text, "--source", "y4m:-", "--loop"]);
+    producer.write(HEADER);
+    assert_eq!(
+        producer.outcome(true).error(),
+        "error: can not start y4m:- over (--loop): it is a pipe, expected a file; leave out --loop"
+    );
+}
+
+#[test]
+fn a_reader_of_the_json_that_goes_away_is_no_failure() {
+    let name = stream("closed");
+    let text = name.to_string();
+    let mut arguments = vec!["--stream", &text, "--json", "--interval", "0.01"];
+    arguments.extend(SMALL);
+    let mut producer = Producer::start(&arguments);
+    let mut first = [0; 1];
+    producer.0.stdout.as_mut().unwrap().read_exact(&mut first).unwrap();
+    assert_eq!(&first, b"{");
+    drop(producer.0.stdout.take());
+    let outcome = producer.outcome(false);
+    assert!(outcome.status.success(), "{}", outcome.errors);
+    assert_removed(&name);
+}
+
+#[test]
+fn what_the_machine_refuses_is_said_before_there_is_a_stream() {
+    let name = stream("cpu");
+    let text = name.to_string();
+    for cpu in ["1023", "4096"] {
+        let mut arguments = vec!["--stream", &text, "--cpu", cpu];
+        arguments.extend(SMALL);
+        let outcome = Producer::start(&arguments).outcome(true);
+        assert_eq!(outcome.status.code(), Some(2));
+        assert!(outcome.error().starts_with(&format!("error: can not run on CPU {cpu} (--cpu)")), "{}", outcome.errors);
+        assert!(!outcome.errors.contains("publishing"), "{}", outcome.errors);
+        assert_removed(&name);
+    }
+}

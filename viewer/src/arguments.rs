@@ -1,0 +1,177 @@
+//! The command line.
+
+use crate::snapshot::FileKind;
+use clap::{Args, ValueEnum};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// What the viewer is to do. A front-door program flattens it into its own command line.
+#[derive(Args, Clone, Debug)]
+pub struct Arguments {
+    /// Stream to view: NAME on the config's bus, or BUS/NAME on any; it need not be in the config
+    ///
+    /// Without it, the config's only stream.
+    #[arg(long, value_name = "[BUS/]NAME")]
+    pub stream: Option<String>,
+
+    /// Config file; without it $FRAMEBUS_CONFIG, ./framebus.toml, or the built-in demo
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+
+    /// Which frames to take
+    #[arg(long, value_enum, default_value_t)]
+    pub mode: Mode,
+
+    /// How to wait for the next frame; without it, what the config says of the stream, else block
+    #[arg(long, value_enum)]
+    pub wait: Option<WaitKind>,
+
+    /// Check every byte of every frame against the mark in it; torn frames make exit code 1
+    ///
+    /// Only marked streams can be verified; the producer's pattern source marks its frames.
+    #[arg(long)]
+    pub verify: bool,
+
+    /// Save one frame as a picture: FILE.png, FILE.jpg or FILE.jpeg
+    #[arg(long, value_name = "FILE", value_parser = snapshot_file)]
+    pub snapshot: Option<PathBuf>,
+
+    /// Which frame after attaching the snapshot is taken of
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "snapshot")]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..))]
+    pub snapshot_after: u64,
+
+    /// Stop after so many frames
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub frames: Option<u64>,
+
+    /// Stop so many seconds after attaching
+    #[arg(long, value_name = "S", value_parser = positive_seconds)]
+    pub seconds: Option<Duration>,
+
+    /// How long to wait for a stream that is not there, in seconds; without it for ever, and 0 is not at all
+    #[arg(long, value_name = "S", value_parser = seconds)]
+    pub patience: Option<Duration>,
+
+    /// Keep each frame so many milliseconds before giving it back: a slow viewer, to try things out
+    #[arg(long, value_name = "MS", default_value_t = 0)]
+    pub hold: u64,
+
+    /// Keep the last N frames, at most the stream's max_held - 1
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub hold_frames: usize,
+
+    /// Write the frames to standard output, for ffmpeg, ffplay or GStreamer
+    #[arg(long, value_enum)]
+    pub pipe: Option<PipeFormat>,
+
+    /// Print one JSON object an interval and a last one as the summary (to standard error with --pipe)
+    #[arg(long)]
+    pub json: bool,
+
+    /// Length of an interval of the figures, in seconds
+    #[arg(long, value_name = "S", default_value = "1", value_parser = positive_seconds)]
+    pub interval: Duration,
+
+    /// What others see this viewer called, up to 31 bytes
+    #[arg(long, value_name = "NAME", default_value = "viewer")]
+    pub label: String,
+
+    /// Say nothing but errors (and JSON, where asked for)
+    #[arg(long, short)]
+    pub quiet: bool,
+}
+
+/// Which frames a viewer takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Mode {
+    /// The newest one each time; those in between are skipped
+    #[default]
+    Latest,
+    /// Each one in order; a stream with on_full = "wait" waits for this viewer
+    Every,
+}
+
+/// How a viewer waits for the next frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum WaitKind {
+    /// Sleep until the producer wakes us
+    Block,
+    /// Look without pause: the least latency, at the price of a core
+    Spin,
+}
+
+impl From<WaitKind> for framebus::Wait {
+    fn from(kind: WaitKind) -> Self {
+        match kind {
+            WaitKind::Block => framebus::Wait::Block,
+            WaitKind::Spin => framebus::Wait::Spin,
+        }
+    }
+}
+
+/// What goes to standard output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum PipeFormat {
+    /// YUV4MPEG2: its header says size and rate, so that readers need no options; i420 and mono as they are, nv12, yuyv
+    /// and rgb converted to i420
+    Y4m,
+    /// The bytes as they are, without the rows' padding; the line to read them with is said on standard error
+    Raw,
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|_| format!("{text:?} is no number of seconds"))?;
+    Duration::try_from_secs_f64(seconds).map_err(|_| format!("{text} s is out of range: expected 0 or more"))
+}
+
+fn positive_seconds(text: &str) -> Result<Duration, String> {
+    match seconds(text)? {
+        // A nanosecond is where the figures begin to have a meaning.
+        Duration::ZERO => Err(format!("{text} s is out of range: expected more than 0")),
+        time => Ok(time),
+    }
+}
+
+fn snapshot_file(text: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(text);
+    match FileKind::of(&path) {
+        Some(_) => Ok(path),
+        None => Err(format!("{text:?} is no picture file: expected a name that ends in .png, .jpg or .jpeg")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Program {
+        #[command(flatten)]
+        arguments: Arguments,
+    }
+
+    fn parse(words: &[&str]) -> Result<Arguments, String> {
+        let words = std::iter::once(&"viewer").chain(words);
+        Program::try_parse_from(words).map(|program| program.arguments).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn nothing_at_all_is_a_good_command_line() {
+        let arguments = parse(&[]).unwrap();
+        assert_eq!((arguments.mode, arguments.wait, arguments.patience), (Mode::Latest, None, None));
+        assert_eq!(arguments.interval, Duration::from_secs(1));
+    }
+
+    #[test]
+    fn values_that_can_not_be_are_refused_with_what_was_expected() {
+        assert!(parse(&["--snapshot", "a.gif"]).unwrap_err().contains("ends in .png, .jpg or .jpeg"));
+        assert!(parse(&["--seconds", "0"]).unwrap_err().contains("expected more than 0"));
+        assert!(parse(&["--patience", "-1"]).is_err());
+        assert!(parse(&["--patience", "soon"]).unwrap_err().contains("no number of seconds"));
+        assert!(parse(&["--frames", "0"]).is_err());
+        assert!(parse(&["--snapshot-after", "3"]).unwrap_err().contains("--snapshot"));
+        assert!(parse(&["--snapshot", "a.JPG", "--patience", "0", "--mode", "every", "--pipe", "y4m"]).is_ok());
+    }
+}

@@ -1,0 +1,310 @@
+//! The figures of a run: counts, rate and latency, of each interval and in all.
+//!
+//! Latency is the time from a frame's publication to the moment this viewer has it. Frames that were there before the
+//! viewer came are not in it: their age says when the viewer was started, not how quick the bus is.
+
+use framebus::SubscriberCounters;
+use hdrhistogram::Histogram;
+use serde::Serialize;
+use std::time::Duration;
+
+/// What has become of the stream's frames since attaching. All counts only grow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    pub frames: u64,
+    pub skipped: u64,
+    pub missed: u64,
+    pub verified: u64,
+    pub torn: u64,
+}
+
+impl Counts {
+    pub(crate) fn new(counters: SubscriberCounters, verified: u64, torn: u64) -> Self {
+        Self { frames: counters.seen, skipped: counters.skipped, missed: counters.missed, verified, torn }
+    }
+
+    fn since(self, earlier: Self) -> Self {
+        Self {
+            frames: self.frames - earlier.frames,
+            skipped: self.skipped - earlier.skipped,
+            missed: self.missed - earlier.missed,
+            verified: self.verified - earlier.verified,
+            torn: self.torn - earlier.torn,
+        }
+    }
+}
+
+/// Latencies in ns, to three digits.
+#[derive(Debug)]
+struct Latencies {
+    histogram: Histogram<u64>,
+    /// Exact; the histogram's own is the upper end of a range.
+    max_ns: u64,
+}
+
+impl Latencies {
+    fn new() -> anyhow::Result<Self> {
+        // One second and more all look alike: something else is wrong then. The maximum stays exact.
+        Ok(Self { histogram: Histogram::new_with_bounds(1, 60_000_000_000, 3)?, max_ns: 0 })
+    }
+
+    fn record(&mut self, ns: u64) {
+        self.histogram.saturating_record(ns.max(1));
+        self.max_ns = self.max_ns.max(ns);
+    }
+
+    fn read(&self) -> Latency {
+        let at = |quantile| (!self.histogram.is_empty()).then(|| self.histogram.value_at_quantile(quantile));
+        Latency {
+            latency_p50_ns: at(0.5).map(|ns| ns.min(self.max_ns)),
+            latency_p99_ns: at(0.99).map(|ns| ns.min(self.max_ns)),
+            latency_max_ns: at(1.0).map(|_| self.max_ns),
+        }
+    }
+
+    fn clear(&mut self) {
+        self.histogram.reset();
+        self.max_ns = 0;
+    }
+}
+
+/// Latency in ns: median, 99th percentile, longest; `None` where no frame was measured.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct Latency {
+    pub latency_p50_ns: Option<u64>,
+    pub latency_p99_ns: Option<u64>,
+    pub latency_max_ns: Option<u64>,
+}
+
+/// An interval's figures, as `--json` prints them. The counts are the interval's own.
+#[derive(Debug, Serialize)]
+pub(crate) struct Interval<'a> {
+    pub kind: &'static str,
+    pub stream: &'a str,
+    /// Since attaching.
+    pub seconds: f64,
+    pub frames: u64,
+    pub skipped: u64,
+    pub missed: u64,
+    pub torn: u64,
+    /// New frames a second of this interval.
+    pub fps: f64,
+    #[serde(flatten)]
+    pub latency: Latency,
+    /// Since the newest frame's data was taken; `None` before the first frame.
+    pub age_ns: Option<u64>,
+    /// Frames held at this moment.
+    pub held: usize,
+    pub last_sequence: u64,
+}
+
+/// A run's figures, as `--json` prints them last.
+#[derive(Clone, Debug, Serialize)]
+pub struct Summary {
+    /// `summary`.
+    pub kind: &'static str,
+    /// The stream, `BUS/NAME`.
+    pub stream: String,
+    /// New frames taken.
+    pub frames: u64,
+    /// Frames passed over because a newer one was taken.
+    pub skipped: u64,
+    /// Frames gone before they were asked for, in order (`--mode every`).
+    pub missed: u64,
+    /// Frames that failed `--verify`; 0 without it.
+    pub torn: u64,
+    /// Frames that `--verify` looked at.
+    pub verified: u64,
+    /// New frames a second, from the first to the last; 0 with fewer than two.
+    pub fps: f64,
+    /// Median of the latency, in ns; `None` where no frame was published after attaching.
+    pub latency_p50_ns: Option<u64>,
+    /// 99th percentile of the latency, in ns.
+    pub latency_p99_ns: Option<u64>,
+    /// Longest latency, in ns.
+    pub latency_max_ns: Option<u64>,
+    /// Sequence of the first frame taken; 0 where there was none.
+    pub first_sequence: u64,
+    /// Sequence of the last frame taken; 0 where there was none.
+    pub last_sequence: u64,
+    /// Since attaching.
+    pub seconds: f64,
+    /// How often the producer was gone and another one came.
+    pub restarts: u64,
+    /// How often the stream went on in new segments: another geometry, or made anew.
+    pub epochs: u64,
+}
+
+impl Summary {
+    /// Frames that were published while the viewer looked.
+    pub(crate) fn published(&self) -> u64 {
+        self.frames + self.skipped + self.missed
+    }
+}
+
+/// Collects the figures.
+#[derive(Debug)]
+pub(crate) struct Figures {
+    stream: String,
+    total: Latencies,
+    interval: Latencies,
+    /// Counts, and time since attaching, at the end of the last interval.
+    reported: (Counts, Duration),
+    first: Option<Sighting>,
+    last: Option<Sighting>,
+    pub restarts: u64,
+    pub epochs: u64,
+}
+
+/// A frame and when it was acquired, in ns of the bus's clock.
+#[derive(Clone, Copy, Debug)]
+struct Sighting {
+    sequence: u64,
+    acquired_ns: u64,
+    capture_ns: u64,
+}
+
+impl Figures {
+    pub(crate) fn new(stream: String) -> anyhow::Result<Self> {
+        let (total, interval) = (Latencies::new()?, Latencies::new()?);
+        let reported = Default::default();
+        Ok(Self { stream, total, interval, reported, first: None, last: None, restarts: 0, epochs: 0 })
+    }
+
+    /// Takes note of a new frame; `latency_ns` is `None` where it tells nothing.
+    pub(crate) fn saw(&mut self, sequence: u64, capture_ns: u64, acquired_ns: u64, latency_ns: Option<u64>) {
+        let sighting = Sighting { sequence, acquired_ns, capture_ns };
+        self.first.get_or_insert(sighting);
+        self.last = Some(sighting);
+        if let Some(ns) = latency_ns {
+            self.total.record(ns);
+            self.interval.record(ns);
+        }
+    }
+
+    /// The figures since the last interval's end; the next one begins.
+    pub(crate) fn end_interval(&mut self, counts: Counts, seconds: Duration, now_ns: u64, held: usize) -> Interval<'_> {
+        let (earlier, begun) = std::mem::replace(&mut self.reported, (counts, seconds));
+        let Counts { frames, skipped, missed, torn, .. } = counts.since(earlier);
+        let latency = self.interval.read();
+        self.interval.clear();
+        let length = seconds.saturating_sub(begun).as_secs_f64();
+        Interval {
+            kind: "interval",
+            stream: &self.stream,
+            seconds: seconds.as_secs_f64(),
+            frames,
+            skipped,
+            missed,
+            torn,
+            fps: if length > 0.0 { frames as f64 / length } else { 0.0 },
+            latency,
+            age_ns: self.last.map(|last| now_ns.saturating_sub(last.capture_ns)),
+            held,
+            last_sequence: self.last.map_or(0, |last| last.sequence),
+        }
+    }
+
+    /// The figures of the whole run.
+    pub(crate) fn summary(&self, counts: Counts, seconds: Duration) -> Summary {
+        let Latency { latency_p50_ns, latency_p99_ns, latency_max_ns } = self.total.read();
+        let between_ns = match (self.first, self.last) {
+            (Some(first), Some(last)) => last.acquired_ns - first.acquired_ns,
+            _ => 0,
+        };
+        // The first frame begins the time that is measured, so it is not among those that came in it.
+        let fps = match between_ns {
+            0 => 0.0,
+            ns => counts.frames.saturating_sub(1) as f64 * 1e9 / ns as f64,
+        };
+        Summary {
+            kind: "summary",
+            stream: self.stream.clone(),
+            frames: counts.frames,
+            skipped: counts.skipped,
+            missed: counts.missed,
+            torn: counts.torn,
+            verified: counts.verified,
+            fps,
+            latency_p50_ns,
+            latency_p99_ns,
+            latency_max_ns,
+            first_sequence: self.first.map_or(0, |first| first.sequence),
+            last_sequence: self.last.map_or(0, |last| last.sequence),
+            seconds: seconds.as_secs_f64(),
+            restarts: self.restarts,
+            epochs: self.epochs,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counts(frames: u64, skipped: u64) -> Counts {
+        Counts { frames, skipped, ..Counts::default() }
+    }
+
+    #[test]
+    fn the_rate_is_that_between_the_first_and_the_last_frame() {
+        let mut figures = Figures::new("a/b".into()).unwrap();
+        assert_eq!(figures.summary(counts(0, 0), Duration::from_secs(9)).fps, 0.0);
+        for frame in 0..11 {
+            figures.saw(frame + 5, 0, 7_000_000_000 + frame * 100_000_000, Some(1000 + frame));
+        }
+        let summary = figures.summary(counts(11, 0), Duration::from_secs(60));
+        assert!((summary.fps - 10.0).abs() < 1e-9, "{}", summary.fps);
+        assert_eq!((summary.first_sequence, summary.last_sequence), (5, 15));
+        assert_eq!((summary.latency_p50_ns, summary.latency_max_ns), (Some(1005), Some(1010)));
+    }
+
+    #[test]
+    fn an_interval_has_only_its_own_frames() {
+        let mut figures = Figures::new("a/b".into()).unwrap();
+        figures.saw(1, 100, 200, Some(5_000_000));
+        let first = figures.end_interval(counts(1, 3), Duration::from_secs(1), 1100, 0);
+        assert_eq!((first.frames, first.skipped, first.age_ns), (1, 3, Some(1000)));
+        assert_eq!(first.latency.latency_max_ns, Some(5_000_000));
+        figures.saw(2, 900, 1000, Some(70));
+        figures.saw(3, 950, 1000, None);
+        let second = figures.end_interval(counts(3, 4), Duration::from_secs(3), 1000, 1);
+        assert_eq!((second.frames, second.skipped, second.fps), (2, 1, 1.0));
+        assert_eq!(second.latency.latency_max_ns, Some(70));
+        let empty = figures.end_interval(counts(3, 4), Duration::from_secs(4), 1000, 1);
+        assert_eq!((empty.frames, empty.latency), (0, Latency::default()));
+        assert_eq!(figures.summary(counts(3, 4), Duration::from_secs(4)).latency_max_ns, Some(5_000_000));
+    }
+
+    #[test]
+    fn a_latency_beyond_the_histogram_keeps_its_maximum() {
+        let mut figures = Figures::new("a/b".into()).unwrap();
+        figures.saw(1, 0, 0, Some(3_600_000_000_000));
+        assert_eq!(figures.summary(counts(1, 0), Duration::ZERO).latency_max_ns, Some(3_600_000_000_000));
+    }
+
+    #[test]
+    fn json_has_the_promised_keys() {
+        let mut figures = Figures::new("a/b".into()).unwrap();
+        let summary = serde_json::to_value(figures.summary(counts(0, 0), Duration::ZERO)).unwrap();
+        for key in [
+            "kind",
+            "stream",
+            "frames",
+            "skipped",
+            "missed",
+            "torn",
+            "fps",
+            "latency_p50_ns",
+            "latency_p99_ns",
+            "latency_max_ns",
+            "first_sequence",
+            "last_sequence",
+        ] {
+            assert!(summary.get(key).is_some(), "{key} in {summary}");
+        }
+        let interval = serde_json::to_value(figures.end_interval(counts(0, 0), Duration::ZERO, 0, 0)).unwrap();
+        assert_eq!(interval["kind"], "interval");
+        assert!(interval["latency_p50_ns"].is_null());
+    }
+}

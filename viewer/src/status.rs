@@ -1,0 +1,230 @@
+//! What the user sees: a live line, remarks, JSON, and the last words.
+//!
+//! Words go to standard error, and errors in writing them are ignored: nobody is there to be told. JSON goes to standard
+//! output, unless frames go there.
+
+use crate::arguments::Arguments;
+use crate::figures::{Interval, Summary};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
+use std::io::{self, IsTerminal, Write};
+use std::time::Duration;
+
+/// How the figures of an interval are shown.
+#[derive(Debug)]
+enum Live {
+    Off,
+    /// A line that renews itself, on a terminal.
+    Line(ProgressBar),
+    /// A line an interval.
+    Lines,
+}
+
+/// Where JSON objects go.
+#[derive(Clone, Copy, Debug)]
+enum Json {
+    Off,
+    Stdout,
+    Stderr,
+}
+
+/// Shows how the run is going.
+#[derive(Debug)]
+pub(crate) struct Status {
+    live: Live,
+    json: Json,
+    quiet: bool,
+    /// The counts of torn frames are shown.
+    verify: bool,
+}
+
+impl Status {
+    pub(crate) fn new(arguments: &Arguments) -> Self {
+        let json = match (arguments.json, arguments.pipe) {
+            (false, _) => Json::Off,
+            (true, None) => Json::Stdout,
+            (true, Some(_)) => Json::Stderr,
+        };
+        let live = if arguments.quiet || arguments.json {
+            Live::Off
+        } else if io::stderr().is_terminal() {
+            let bar = ProgressBar::new_spinner();
+            bar.set_style(
+                ProgressStyle::with_template("{spinner} {wide_msg}").unwrap_or(ProgressStyle::default_spinner()),
+            );
+            Live::Line(bar)
+        } else {
+            Live::Lines
+        };
+        Self { live, json, quiet: arguments.quiet, verify: arguments.verify }
+    }
+
+    /// Says something once.
+    pub(crate) fn say(&self, text: &str) {
+        match &self.live {
+            _ if self.quiet => {}
+            Live::Line(bar) => bar.suspend(|| write_line(text)),
+            Live::Off | Live::Lines => write_line(text),
+        }
+    }
+
+    /// Shows that we are still alive.
+    pub(crate) fn beat(&self) {
+        if let Live::Line(bar) = &self.live {
+            bar.tick();
+        }
+    }
+
+    /// Shows an interval's figures.
+    ///
+    /// # Errors
+    /// Where JSON can not be written.
+    pub(crate) fn interval(&self, interval: &Interval<'_>) -> io::Result<()> {
+        match &self.live {
+            Live::Line(bar) => bar.set_message(interval_text(interval, self.verify)),
+            Live::Lines => write_line(&interval_text(interval, self.verify)),
+            Live::Off => {}
+        }
+        self.write_json(interval)
+    }
+
+    /// Says how it was, in words, and then in JSON, which is the last line.
+    ///
+    /// # Errors
+    /// Where JSON can not be written.
+    pub(crate) fn summary(&self, summary: &Summary) -> io::Result<()> {
+        if let Live::Line(bar) = &self.live {
+            bar.finish_and_clear();
+        }
+        if !self.quiet {
+            write_line(&summary_text(summary, self.verify));
+        }
+        self.write_json(summary)
+    }
+
+    fn write_json(&self, object: &impl Serialize) -> io::Result<()> {
+        let line = |out: &mut dyn Write| {
+            let mut text = serde_json::to_vec(object)?;
+            text.push(b'\n');
+            out.write_all(&text)?;
+            out.flush()
+        };
+        match self.json {
+            Json::Off => Ok(()),
+            Json::Stdout => line(&mut io::stdout().lock()),
+            Json::Stderr => line(&mut io::stderr().lock()),
+        }
+    }
+}
+
+fn write_line(text: &str) {
+    let _ = writeln!(io::stderr(), "{text}");
+}
+
+fn interval_text(interval: &Interval<'_>, verify: bool) -> String {
+    let Interval { stream, fps, skipped, missed, held, torn, .. } = interval;
+    let mut text = format!("{stream}  {fps:.1} Hz");
+    let latency = &interval.latency;
+    match (latency.latency_p50_ns, latency.latency_p99_ns, latency.latency_max_ns) {
+        (Some(p50), Some(p99), Some(max)) => {
+            let [p50, p99, max] = [p50, p99, max].map(time_text);
+            text.push_str(&format!("  latency p50 {p50} p99 {p99} max {max}"));
+        }
+        _ => text.push_str("  no new frame"),
+    }
+    if let Some(age_ns) = interval.age_ns {
+        text.push_str(&format!("  age {}", time_text(age_ns)));
+    }
+    text.push_str(&format!("  skipped {skipped}  missed {missed}  held {held}"));
+    if verify {
+        text.push_str(&format!("  torn {torn}"));
+    }
+    text
+}
+
+fn summary_text(summary: &Summary, verify: bool) -> String {
+    let Summary { stream, frames, skipped, missed, .. } = summary;
+    let seconds = Duration::from_secs_f64(summary.seconds);
+    let mut text = format!("{stream}: {frames} frames in {seconds:.1?}");
+    if *frames > 0 {
+        let (first, last) = (summary.first_sequence, summary.last_sequence);
+        text.push_str(&format!(", {:.2} Hz, sequences {first} to {last}", summary.fps));
+    }
+    if let (Some(p50), Some(p99), Some(max)) = (summary.latency_p50_ns, summary.latency_p99_ns, summary.latency_max_ns)
+    {
+        let [p50, p99, max] = [p50, p99, max].map(time_text);
+        text.push_str(&format!("\nlatency p50 {p50}, p99 {p99}, max {max}"));
+    }
+    let published = summary.published();
+    text.push_str(&match skipped {
+        0 => "\nskipped 0".to_owned(),
+        _ => format!("\nskipped {skipped} of {published}: newer frames were taken"),
+    });
+    if *missed > 0 {
+        text.push_str(&format!(
+            "\nmissed {missed} of {published}: gone before they were asked for; a longer history keeps them longer, and \
+             on_full = \"wait\" until they are read"
+        ));
+    }
+    if verify {
+        text.push_str(&format!("\ntorn {} of {} verified", summary.torn, summary.verified));
+    }
+    if summary.restarts > 0 {
+        text.push_str(&format!("\nthe producer came back {} times", summary.restarts));
+    }
+    text
+}
+
+/// A time in the unit that suits it, with three digits or so.
+fn time_text(ns: u64) -> String {
+    let (value, unit) = match ns {
+        0..1_000 => return format!("{ns} ns"),
+        1_000..1_000_000 => (ns as f64 / 1e3, "µs"),
+        1_000_000..1_000_000_000 => (ns as f64 / 1e6, "ms"),
+        _ => (ns as f64 / 1e9, "s"),
+    };
+    let digits = if value < 10.0 { 2 } else { usize::from(value < 100.0) };
+    format!("{value:.digits$} {unit}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::figures::{Counts, Figures};
+
+    #[test]
+    fn times_have_a_unit_that_suits_them() {
+        let texts = [0, 999, 1_000, 85_340, 1_240_000, 16_600_000, 250_000_000, 90_000_000_000].map(time_text);
+        assert_eq!(texts, ["0 ns", "999 ns", "1.00 µs", "85.3 µs", "1.24 ms", "16.6 ms", "250 ms", "90.0 s"]);
+    }
+
+    #[test]
+    fn the_last_words_explain_what_was_not_seen() {
+        let mut figures = Figures::new("robot/front".into()).unwrap();
+        figures.saw(3, 0, 0, Some(1500));
+        figures.saw(13, 0, 500_000_000, Some(2500));
+        let counts = Counts { frames: 2, skipped: 7, missed: 2, verified: 2, torn: 1 };
+        let text = summary_text(&figures.summary(counts, Duration::from_secs(2)), true);
+        assert_eq!(
+            text,
+            "robot/front: 2 frames in 2.0s, 2.00 Hz, sequences 3 to 13\nlatency p50 1.50 µs, p99 2.50 µs, max 2.50 \
+             µs\nskipped 7 of 11: newer frames were taken\nmissed 2 of 11: gone before they were asked for; a longer \
+             history keeps them longer, and on_full = \"wait\" until they are read\ntorn 1 of 2 verified"
+        );
+    }
+
+    #[test]
+    fn a_live_line_has_all_figures() {
+        let mut figures = Figures::new("robot/front".into()).unwrap();
+        let counts = Counts::default();
+        let text = interval_text(&figures.end_interval(counts, Duration::from_secs(1), 0, 0), false);
+        assert_eq!(text, "robot/front  0.0 Hz  no new frame  skipped 0  missed 0  held 0");
+        figures.saw(1, 1_000, 2_000, Some(800));
+        let counts = Counts { frames: 1, skipped: 2, ..counts };
+        let text = interval_text(&figures.end_interval(counts, Duration::from_secs(2), 17_000, 1), true);
+        assert_eq!(
+            text,
+            "robot/front  1.0 Hz  latency p50 800 ns p99 800 ns max 800 ns  age 16.0 µs  skipped 2  missed 0  held 1  torn 0"
+        );
+    }
+}

@@ -68,7 +68,7 @@ pub(crate) struct FrameWords<'a> {
     pub records: &'a [SlotRecord],
 }
 
-/// A small set of slots.
+/// A set of slots: bit `slot % 64` of word `slot / 64`.
 struct SlotSet(Box<[u64]>);
 
 impl SlotSet {
@@ -86,14 +86,6 @@ impl SlotSet {
 
     fn contains(&self, slot: u16) -> bool {
         self.0[slot as usize / 64] & 1 << (slot % 64) != 0
-    }
-
-    /// The lowest slot below `slots` that is in neither set.
-    fn first_outside(&self, other: &SlotSet, slots: usize) -> Option<u16> {
-        let words = self.0.iter().zip(&other.0).enumerate();
-        let free = words.map(|(at, (a, b))| (at, !(a | b))).find(|&(_, free)| free != 0);
-        let slot = free.map(|(at, free)| at * 64 + free.trailing_zeros() as usize)?;
-        (slot < slots).then_some(slot as u16)
     }
 }
 
@@ -137,7 +129,6 @@ pub(crate) struct SlotLedger {
     /// `next_sequence % history`.
     cursor: usize,
     in_window: SlotSet,
-    pinned: SlotSet,
     futex: u32,
 }
 
@@ -167,7 +158,6 @@ impl SlotLedger {
             window: vec![NO_SLOT; history].into(),
             cursor: ((latest + 1) % history as u64) as usize,
             in_window: SlotSet::new(slots),
-            pinned: SlotSet::new(slots),
             futex: frames.control.futex.load(Relaxed),
         };
         for sequence in (latest + 1).saturating_sub(history as u64).max(1)..=latest {
@@ -218,9 +208,15 @@ impl SlotLedger {
                 return Err(Blocked::Unread(unread));
             }
         }
-        self.scan(frames, places, dead);
-        let free = self.in_window.first_outside(&self.pinned, self.slots);
-        free.ok_or_else(|| Blocked::Held(self.holders(places, dead)))
+        // 64 slots at a time: low ones are preferred, so there is seldom a second round.
+        for block in 0..self.in_window.0.len() {
+            let busy = self.in_window.0[block] | self.pinned_in(block, frames, places, dead);
+            let slot = block * 64 + busy.trailing_ones() as usize;
+            if busy != u64::MAX && slot < self.slots {
+                return Ok(slot as u16);
+            }
+        }
+        Err(Blocked::Held(self.holders(places, dead)))
     }
 
     /// Lossless places that still want the frame which the next publication pushes out of the window.
@@ -239,11 +235,11 @@ impl SlotLedger {
         unread
     }
 
-    /// Collects what is pinned into `self.pinned`, and helps each `ANY`.
+    /// The slots from `64 × block` on that are pinned, a bit each; helps each `ANY` on the way.
     #[inline]
-    fn scan(&mut self, frames: FrameWords<'_>, places: &[Place], dead: Option<PlaceSet>) {
+    fn pinned_in(&self, block: usize, frames: FrameWords<'_>, places: &[Place], dead: Option<PlaceSet>) -> u64 {
         let newest = unpack(frames.control.latest.load(Relaxed)).1;
-        self.pinned.0.fill(0);
+        let mut pinned = 0;
         for (index, place) in places.iter().enumerate() {
             if dead.is_some_and(|dead| dead.contains(index)) {
                 continue;
@@ -251,6 +247,9 @@ impl SlotLedger {
             for word in &place.pins[..self.max_held] {
                 // Acquire: the reads of a slot that its reader let go of happened before our writes to it.
                 let mut value = word.load(Acquire);
+                if value == pin::NONE {
+                    continue;
+                }
                 if value == pin::ANY && newest != NO_SLOT {
                     // Only the publisher moves `latest`, and it is here: whoever is helped holds the newest frame.
                     value = match word.compare_exchange(pin::ANY, pin::of(newest), AcqRel, Acquire) {
@@ -258,11 +257,13 @@ impl SlotLedger {
                         Err(now) => now,
                     };
                 }
-                if let Some(slot) = pin::slot(value, self.slots) {
-                    self.pinned.insert(slot);
+                match pin::slot(value, self.slots) {
+                    Some(slot) if slot as usize / 64 == block => pinned |= 1 << (slot % 64),
+                    _ => {}
                 }
             }
         }
+        pinned
     }
 
     /// Who holds slots outside the window: to say it, not to decide by it, so a moment's difference to the scan is no harm.

@@ -12,7 +12,7 @@
 //! * `arguments`: the command line.  `plan`: what it and the config come to, before anything is created.
 //! * `source`: where frames come from, one file a source.  `paint`, `text`: drawing, for the pattern.
 //! * `pace`: deadlines.  `realtime`: priority, CPU, memory.  `stop`: Ctrl-C, and the end of the time.
-//! * `run`: the loop.  `report`, `summary`: what is said of it, on a thread of its own.
+//! * `run`: the loop.  `farewell`: its end, where readers are waited for.  `report`, `summary`: what is said of it, on a thread of its own.
 //! * `failure`: exit codes.
 //!
 //! What holds throughout: nothing is created before the source, the config and the arguments were found to go together,
@@ -22,6 +22,7 @@
 
 mod arguments;
 mod failure;
+mod farewell;
 mod pace;
 mod paint;
 mod plan;

@@ -19,23 +19,24 @@ pub(crate) fn apply(arguments: &Arguments) -> anyhow::Result<()> {
     }
     if arguments.lock_memory {
         // On fault: what is never touched stays free, and most slots of a stream never are.
-        mlockall(MlockAllFlags::CURRENT | MlockAllFlags::FUTURE | MlockAllFlags::ONFAULT).context(
-            "can not lock the memory of this process (--lock-memory); raise the limit (ulimit -l unlimited), or give the \
-             program CAP_IPC_LOCK",
-        )?;
+        mlockall(MlockAllFlags::CURRENT | MlockAllFlags::FUTURE | MlockAllFlags::ONFAULT).map_err(|error| {
+            anyhow::anyhow!(
+                "can not lock the memory of this process (--lock-memory): {error}; raise the limit (ulimit -l unlimited), or \
+                 give the program CAP_IPC_LOCK"
+            )
+        })?;
     }
     if let Some(priority) = arguments.realtime {
         let policy = ThreadSchedulePolicy::Realtime(RealtimeThreadSchedulePolicy::Fifo);
         ThreadPriorityValue::try_from(priority)
-            .map_err(anyhow::Error::msg)
             .and_then(|value| {
                 set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Crossplatform(value), policy)
-                    .map_err(|error| anyhow::Error::msg(priority_error(&error)))
+                    .map_err(|error| priority_error(&error))
             })
-            .with_context(|| {
-                format!(
-                    "can not run at real-time priority {priority} (--realtime); raise the limit (ulimit -r {priority}), or \
-                     give the program CAP_SYS_NICE"
+            .map_err(|error| {
+                anyhow::anyhow!(
+                    "can not run at real-time priority {priority} (--realtime): {error}; raise the limit (ulimit -r \
+                     {priority}), or give the program CAP_SYS_NICE"
                 )
             })?;
     }

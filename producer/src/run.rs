@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use framebus::{LoanError, OnFull, Publisher, now_ns};
 
 use crate::arguments::Arguments;
+use crate::farewell;
 use crate::pace::Pace;
 use crate::plan::Target;
 use crate::realtime;
@@ -73,6 +74,11 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
     let mut producer = Producer { publisher, source, stop, counts: counts.clone(), frames: arguments.frames };
     let pace = (!arguments.unpaced).then(|| Pace::new(rate, now_ns()));
     let result = producer.publish_all(pace);
+    if let OnFull::Wait(patience) = options.on_full
+        && !options.persist
+    {
+        farewell::wait_for_readers(&order.name, counts.last_sequence(), patience, &producer.stop);
+    }
     let after = producer.publisher.counters();
     let (waits, waited_ns) = (after.waits - before.waits, after.waited_ns - before.waited_ns);
     // The stream ends before the summary is told: whoever reads that finds it gone.

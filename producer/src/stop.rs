@@ -43,6 +43,11 @@ impl Stop {
         self.asked.store(true, Relaxed);
     }
 
+    /// Whether somebody asked, in contrast to the time being over.
+    pub(crate) fn is_asked(&self) -> bool {
+        self.asked.load(Relaxed)
+    }
+
     /// Ends the run at this time of the bus's clock.
     pub(crate) fn end_at_ns(&self, until_ns: u64) {
         self.until_ns.store(until_ns, Relaxed);
@@ -55,6 +60,6 @@ impl Stop {
 
     /// Whether it is time to end.
     pub(crate) fn is_due(&self) -> bool {
-        self.asked.load(Relaxed) || now_ns() >= self.until_ns()
+        self.is_asked() || now_ns() >= self.until_ns()
     }
 }

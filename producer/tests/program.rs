@@ -109,6 +109,20 @@ fn assert_removed(name: &StreamName) {
     assert!(matches!(found, Err(AttachError::NotFound { .. })), "{found:?}");
 }
 
+/// What the kernel and the stream itself say of it.
+fn status(name: &StreamName) -> framebus::StreamStatus {
+    let streams = framebus::list().unwrap();
+    streams.into_iter().find(|stream| stream.name == *name).unwrap()
+}
+
+fn until(what: &str, condition: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !condition() {
+        assert!(begun.elapsed() < WATCHDOG, "never: {what}");
+        std::thread::yield_now();
+    }
+}
+
 const WIDTH: usize = 64;
 const HEIGHT: usize = 48;
 const I420_BYTES: usize = WIDTH * HEIGHT * 3 / 2;
@@ -173,6 +187,9 @@ fn a_y4m_pipe_comes_out_byte_for_byte_however_slow_the_reader() {
     });
     let mut kept = None;
     for number in 1..=FRAMES {
+        if number == 3 {
+            until("the producer's patience is over", || status(&name).counters.refused > 0);
+        }
         let frame = next(&mut viewer);
         assert_eq!(frame.info().sequence, u64::from(number));
         assert!(*frame == payload(number, I420_BYTES), "frame {number} differs");
@@ -185,6 +202,46 @@ fn a_y4m_pipe_comes_out_byte_for_byte_however_slow_the_reader() {
     let summary = outcome.summary();
     assert!(outcome.status.success(), "{}", outcome.errors);
     assert_eq!((summary.published, summary.drops, summary.abandoned), (u64::from(FRAMES), 0, 0));
+}
+
+#[test]
+fn a_stream_that_waits_for_its_readers_waits_for_them_at_its_end_too() {
+    let name = stream("end");
+    let text = name.to_string();
+    let mut arguments = vec!["--stream", &text, "--source", "raw:-", "--unpaced", "--history", "4", "--json"];
+    arguments.extend([
+        "--on-full",
+        "wait",
+        "--wait-ms",
+        "30000",
+        "--width",
+        "64",
+        "--height",
+        "48",
+        "--format",
+        "mono8",
+    ]);
+    let mut producer = Producer::start(&arguments);
+    let mut viewer = attach(&name, true);
+    producer.write(&payload(1, WIDTH * HEIGHT));
+    assert_eq!(next(&mut viewer).info().sequence, 1);
+    for number in 2..=5 {
+        producer.write(&payload(number, WIDTH * HEIGHT));
+    }
+    until("all frames are published", || status(&name).last_sequence == 5);
+    drop(producer.0.stdin.take());
+    // Time enough to end, for a producer that does not wait; one that does is not disturbed by it.
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_millis(100) && producer.0.try_wait().unwrap().is_none() {
+        std::thread::yield_now();
+    }
+    for number in 2..=5 {
+        assert_eq!(next(&mut viewer).info().sequence, number);
+    }
+    let outcome = producer.outcome(false);
+    assert!(outcome.status.success(), "{}", outcome.errors);
+    assert_eq!((outcome.summary().published, outcome.summary().drops), (5, 0));
+    assert_removed(&name);
 }
 
 #[test]

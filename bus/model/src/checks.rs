@@ -65,13 +65,15 @@ fn size(places: usize, history: usize, max_held: usize, frames: u64, reads: usiz
 
 #[test]
 fn latest_of_one_reader_is_never_torn() {
-    explore("latest, N=1 H=1 K=1", None, || publish_and_read(size(1, 1, 1, 3, 2), Reads::Latest));
+    explore("latest, N=1 H=1 K=1, 2 frames", None, || publish_and_read(size(1, 1, 1, 2, 2), Reads::Latest));
+    explore("latest, N=1 H=1 K=1, 4 frames", Some(4), || publish_and_read(size(1, 1, 1, 4, 2), Reads::Latest));
 }
 
 #[test]
 fn next_of_one_reader_is_never_torn() {
-    explore("next, N=1 H=1 K=1", None, || publish_and_read(size(1, 1, 1, 3, 2), Reads::Next));
-    explore("next, N=1 H=2 K=1", Some(3), || publish_and_read(size(1, 2, 1, 4, 2), Reads::Next));
+    explore("next, N=1 H=1 K=1, 2 frames", None, || publish_and_read(size(1, 1, 1, 2, 2), Reads::Next));
+    explore("next, N=1 H=1 K=1, 4 frames", Some(3), || publish_and_read(size(1, 1, 1, 4, 2), Reads::Next));
+    explore("next, N=1 H=2 K=1, 4 frames", Some(4), || publish_and_read(size(1, 2, 1, 4, 2), Reads::Next));
 }
 
 #[test]

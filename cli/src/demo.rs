@@ -1,0 +1,252 @@
+//! `framebus demo`: a synthetic camera and two viewers, each a process of its own, on the embedded default config.
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitCode, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use crossbeam_channel::{Receiver, Sender, unbounded};
+use indicatif::{ProgressBar, ProgressStyle};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+
+/// How long the producer outlives what the demo asks for, should the demo itself be killed.
+const ORPHAN_SECONDS: u64 = 30;
+/// Time for a child to say its last words.
+const PATIENCE: Duration = Duration::from_secs(20);
+const VIEWERS: usize = 2;
+
+/// Runs a 1080p camera at 60 Hz and two viewers that verify every byte, and saves a picture.
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// How long.
+    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    seconds: u64,
+    /// Print the summary as one JSON object, after one object an interval of each process.
+    #[arg(long)]
+    json: bool,
+    /// Name of the bus, so that several demos can run at a time.
+    #[arg(long, default_value = "demo")]
+    bus: String,
+    /// Where to save the picture.
+    #[arg(long, value_name = "FILE", default_value = "framebus-demo.png")]
+    snapshot: PathBuf,
+}
+
+/// What a child printed on its standard output, one object a line; `None` at its end.
+struct Message {
+    from: usize,
+    line: Option<Value>,
+}
+
+/// A process that prints JSON. Ended when dropped.
+struct Actor {
+    label: String,
+    child: Child,
+    summary: Option<Value>,
+    ended: bool,
+}
+
+pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let preset = framebus_config::presets::DEMO;
+    let config = framebus_config::Config::parse(preset, "the embedded demo config")?;
+    let stream = config.streams.keys().next().context("the embedded demo config has a stream")?;
+    framebus::check_part("bus", &arguments.bus).map_err(|error| framebus_producer::UsageError::new(error.to_string()))?;
+    let name = format!("{}/{stream}", arguments.bus);
+    // The children read the very same config, whatever file lies in the working directory.
+    let mut file = tempfile::Builder::new().prefix("framebus-demo-").suffix(".toml").tempfile()?;
+    file.write_all(preset.as_bytes()).context("writing the demo's config")?;
+
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+        signal_hook::flag::register(signal, stop.clone())?;
+    }
+    let (sender, messages) = unbounded();
+    let common = ["--stream", &name, "--json"];
+    let path = file.path();
+    let orphan = (arguments.seconds + ORPHAN_SECONDS).to_string();
+    let mut actors = vec![Actor::start("producer", 0, path, &common, &["--seconds", &orphan], &sender)?];
+    for index in 1..=VIEWERS {
+        let (label, seconds) = (format!("viewer-{index}"), arguments.seconds.to_string());
+        let mut rest = vec!["--verify", "--quiet", "--label", &label, "--seconds", &seconds, "--patience", "30"];
+        let snapshot = arguments.snapshot.to_str().context("the snapshot's path is no UTF-8")?;
+        if index == 1 {
+            // Not the first picture: the moving parts shall have moved.
+            rest.extend(["--snapshot", snapshot, "--snapshot-after", "30"]);
+        }
+        let mut actor = Actor::start("viewer", index, path, &common, &rest, &sender)?;
+        actor.label = label;
+        actors.push(actor);
+    }
+    drop(sender);
+
+    let bar = progress_bar(arguments);
+    let interrupted = play(&mut actors, &messages, &bar, &stop, arguments);
+    bar.finish_and_clear();
+    let codes: Vec<bool> = actors.iter_mut().map(Actor::succeeded).collect();
+    let summary = summarize(&actors, &codes, arguments);
+    let ok = summary["ok"] == true || interrupted && codes.iter().all(|&code| code);
+    let mut out = std::io::stdout().lock();
+    if arguments.json {
+        writeln!(out, "{summary}")?;
+    } else {
+        print(&mut out, &name, &summary)?;
+    }
+    Ok(if ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+impl Actor {
+    fn start(
+        program: &str,
+        index: usize,
+        config: &Path,
+        common: &[&str],
+        rest: &[&str],
+        sender: &Sender<Message>,
+    ) -> anyhow::Result<Self> {
+        let itself = std::env::current_exe().context("finding this program's own file")?;
+        let mut command = Command::new(itself);
+        command.arg(program).args(common).args(rest).arg("--config").arg(config);
+        // Words of the children are for their own terminals; their errors are for this one's.
+        command.env("FRAMEBUS_LOG", "error").stdin(Stdio::null()).stdout(Stdio::piped());
+        let mut child = command.spawn().with_context(|| format!("starting the {program}"))?;
+        let stdout = child.stdout.take().context("the child's standard output is a pipe")?;
+        let sender = sender.clone();
+        std::thread::spawn(move || {
+            let objects = BufReader::new(stdout).lines().map_while(Result::ok);
+            for line in objects.filter_map(|line| serde_json::from_str(&line).ok()) {
+                let _ = sender.send(Message { from: index, line: Some(line) });
+            }
+            let _ = sender.send(Message { from: index, line: None });
+        });
+        Ok(Self { label: program.to_owned(), child, summary: None, ended: false })
+    }
+
+    /// Asks it to end, as Ctrl-C would.
+    fn interrupt(&self) {
+        if let (false, Some(pid)) = (self.ended, i32::try_from(self.child.id()).ok().and_then(Pid::from_raw)) {
+            let _ = kill_process(pid, Signal::INT);
+        }
+    }
+
+    fn succeeded(&mut self) -> bool {
+        self.child.wait().is_ok_and(|status| status.success())
+    }
+}
+
+impl Drop for Actor {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn progress_bar(arguments: &Arguments) -> ProgressBar {
+    if arguments.json {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template("{bar:30} {elapsed:>3} of {len} s  {msg}");
+    let bar = ProgressBar::new(arguments.seconds);
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    bar
+}
+
+/// Follows the children to their ends: first the viewers', then the producer's. True: it was cut short by a signal.
+fn play(
+    actors: &mut [Actor],
+    messages: &Receiver<Message>,
+    bar: &ProgressBar,
+    stop: &AtomicBool,
+    arguments: &Arguments,
+) -> bool {
+    let begun = Instant::now();
+    let mut latest: Vec<String> = vec![String::new(); actors.len()];
+    let mut deadline = begun + Duration::from_secs(arguments.seconds + ORPHAN_SECONDS) + PATIENCE;
+    let mut told = false;
+    while actors.iter().any(|actor| !actor.ended) && Instant::now() < deadline {
+        if let Ok(Message { from, line }) = messages.recv_timeout(Duration::from_millis(100)) {
+            match line {
+                None => actors[from].ended = true,
+                Some(line) if line["kind"] == "summary" => actors[from].summary = Some(line),
+                Some(line) => {
+                    latest[from] = figures(&line);
+                    if arguments.json {
+                        let _ = writeln!(std::io::stdout(), "{line}");
+                    }
+                }
+            }
+        }
+        bar.set_position(begun.elapsed().as_secs().min(arguments.seconds));
+        bar.set_message(latest.iter().filter(|text| !text.is_empty()).cloned().collect::<Vec<_>>().join(" · "));
+        let viewers_done = actors[1..].iter().all(|actor| actor.ended);
+        // A producer that is gone leaves the viewers waiting for the next one.
+        if !told && (stop.load(Ordering::Relaxed) || viewers_done || actors[0].ended) {
+            told = true;
+            deadline = Instant::now() + PATIENCE;
+            actors.iter().for_each(Actor::interrupt);
+        }
+    }
+    stop.load(Ordering::Relaxed)
+}
+
+/// One child's interval, in a few words.
+fn figures(line: &Value) -> String {
+    match (line["fps"].as_f64(), line["rate_hz"].as_f64()) {
+        (Some(fps), _) => format!("{fps:.1} fps, p50 {}", microseconds(&line["latency_p50_ns"])),
+        (None, Some(rate)) => format!("{rate:.1} Hz"),
+        _ => String::new(),
+    }
+}
+
+fn microseconds(ns: &Value) -> String {
+    ns.as_f64().map_or("-".to_owned(), |ns| format!("{:.0} µs", ns / 1000.0))
+}
+
+fn summarize(actors: &[Actor], codes: &[bool], arguments: &Arguments) -> Value {
+    let summary = |actor: &Actor| actor.summary.clone().unwrap_or(Value::Null);
+    let viewers: Vec<Value> = actors[1..]
+        .iter()
+        .map(|actor| {
+            let mut viewer = summary(actor);
+            if let Some(object) = viewer.as_object_mut() {
+                object.insert("label".to_owned(), json!(actor.label));
+            }
+            viewer
+        })
+        .collect();
+    let snapshot = arguments.snapshot.exists().then(|| arguments.snapshot.display().to_string());
+    let clean = |viewer: &Value| viewer["torn"] == 0 && viewer["frames"].as_u64() > Some(0);
+    let ok = codes.iter().all(|&code| code) && viewers.iter().all(clean) && snapshot.is_some();
+    json!({ "kind": "summary", "producer": summary(&actors[0]), "viewers": viewers, "snapshot": snapshot, "ok": ok })
+}
+
+fn print(out: &mut impl Write, name: &str, summary: &Value) -> std::io::Result<()> {
+    let producer = &summary["producer"];
+    writeln!(
+        out,
+        "producer  {name}: {} frames at {} Hz, {} dropped, {} late",
+        producer["published"], producer["rate_hz"], producer["drops"], producer["late"]
+    )?;
+    for viewer in summary["viewers"].as_array().into_iter().flatten() {
+        writeln!(
+            out,
+            "{}  {} frames at {:.1} fps, latency p50 {} p99 {} max {}, {} skipped, {} torn",
+            viewer["label"].as_str().unwrap_or("viewer"),
+            viewer["frames"],
+            viewer["fps"].as_f64().unwrap_or(0.0),
+            microseconds(&viewer["latency_p50_ns"]),
+            microseconds(&viewer["latency_p99_ns"]),
+            microseconds(&viewer["latency_max_ns"]),
+            viewer["skipped"],
+            viewer["torn"]
+        )?;
+    }
+    match summary["snapshot"].as_str() {
+        Some(path) => writeln!(out, "snapshot  {path}")?,
+        None => writeln!(out, "snapshot  none")?,
+    }
+    writeln!(out, "{}", if summary["ok"] == true { "ok" } else { "not ok" })
+}

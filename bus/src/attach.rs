@@ -6,14 +6,14 @@
 //! ```
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use crate::clock::now_ns;
 use crate::error::{AttachError, SystemError};
 use crate::format::{ImageShape, PixelFormat};
 use crate::geometry::Geometry;
-use crate::layout::{Control, FramesHeader, MAX_HELD, Place, content, flags, state};
+use crate::keep::PinUses;
+use crate::layout::{Control, FramesHeader, Place, content, flags, state};
 use crate::lease::{Holder, Lease, LeaseSet, Refused};
 use crate::name::StreamName;
 use crate::options::{Content, Rate};
@@ -38,9 +38,7 @@ pub(crate) struct Attachment {
     places_view: PlacesView,
     pub header: Box<FramesHeader>,
     pub content: Content,
-    /// Which of the place's pins this process uses. The shared pins say the same to the publisher; but they can be
-    /// overwritten by others, and these can not.
-    pub in_use: [AtomicBool; MAX_HELD as usize],
+    pub pin_uses: PinUses,
     pub place_index: usize,
     pub process: Process,
     _frames: ReadMapping,
@@ -214,7 +212,7 @@ fn attach_now(
         frames_view: FramesView::of_reader(&frames, geometry),
         places_view,
         content,
-        in_use: [const { AtomicBool::new(false) }; MAX_HELD as usize],
+        pin_uses: PinUses::new(),
         place_index: place_of(&lease),
         process: frames.process(),
         header,

@@ -39,6 +39,8 @@ mod format;
 mod geometry;
 mod image_view;
 mod inspect;
+#[allow(unsafe_code)] // a frame's hold on its attachment
+mod keep;
 mod layout;
 #[allow(unsafe_code)] // semaphores
 mod lease;

@@ -41,6 +41,8 @@ pub struct Publisher {
     ledger: SlotLedger,
     /// What each frame's info begins as.
     template: FrameInfo,
+    /// By slot: its info is the template but for the numbers of the last frame, so it need not be written again.
+    prepared: Box<[bool]>,
     process: Process,
     stream: OwnedStream,
 }
@@ -66,7 +68,8 @@ impl Publisher {
             set_shape(&mut template, shape);
         }
         let process = stream.frames.process();
-        Ok(Self { name: name.clone(), options: options.clone(), ledger, template, process, stream })
+        let prepared = vec![false; stream.frames_view.geometry().slots].into();
+        Ok(Self { name: name.clone(), options: options.clone(), ledger, template, prepared, process, stream })
     }
 
     /// The stream's name.
@@ -108,9 +111,9 @@ impl Publisher {
             Ok(slot) => slot,
             Err(blocked) => self.claim_late(blocked)?,
         };
-        // SAFETY: the slot was just claimed, and the view is the publisher's.
-        unsafe { *self.stream.frames_view.claimed_info(slot) = self.template };
-        Ok(Loan { publisher: self, slot })
+        let mut loan = Loan { publisher: self, slot };
+        loan.begin_info();
+        Ok(loan)
     }
 
     #[inline]
@@ -254,13 +257,27 @@ impl Loan<'_> {
         unsafe { self.publisher.stream.frames_view.claimed_info(self.slot) }
     }
 
+    fn begin_info(&mut self) {
+        if std::mem::replace(&mut self.publisher.prepared[self.slot as usize], true) {
+            self.info_mut().capture_ns = 0;
+        } else {
+            *self.info_mut() = self.publisher.template;
+        }
+    }
+
+    /// The info, to be made different from the template.
+    fn custom_info(&mut self) -> &mut FrameInfo {
+        self.publisher.prepared[self.slot as usize] = false;
+        self.info_mut()
+    }
+
     /// Sets the number of payload bytes; it begins as the stream's capacity.
     ///
     /// # Panics
     /// Where `bytes` is larger than the [capacity](Self::capacity_bytes).
     pub fn set_len(&mut self, bytes: usize) {
         assert!(bytes <= self.capacity_bytes(), "a frame of {bytes} bytes in slots of {}", self.capacity_bytes());
-        self.info_mut().len = bytes as u64;
+        self.custom_info().len = bytes as u64;
     }
 
     /// Gives this frame another shape than the stream's; its bytes must fit the slot.
@@ -269,7 +286,7 @@ impl Loan<'_> {
     /// Where the frame is larger than the [capacity](Self::capacity_bytes).
     pub fn set_shape(&mut self, shape: &ImageShape) {
         self.set_len(shape.frame_bytes());
-        set_shape(self.info_mut(), shape);
+        set_shape(self.custom_info(), shape);
     }
 
     /// Says when the data was taken, in `CLOCK_MONOTONIC` ns ([`now_ns`](crate::now_ns)).
@@ -279,7 +296,7 @@ impl Loan<'_> {
 
     /// The user's own bytes of the frame's info.
     pub fn user_mut(&mut self) -> &mut UserBytes {
-        &mut self.info_mut().user
+        &mut self.custom_info().user
     }
 
     /// Makes the frame the newest, and wakes who sleeps for it; returns its sequence. No system call when nobody sleeps.

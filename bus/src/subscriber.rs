@@ -1,15 +1,15 @@
 //! Subscribing: the newest frame, or every frame in order, read in place.
 
 use std::ops::Deref;
-use std::sync::Arc;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::time::{Duration, Instant};
 
-use crate::attach::{self, Attachment};
+use crate::attach;
 use crate::error::{AcquireError, AttachError};
 use crate::format::{ImageShape, PixelFormat};
 use crate::geometry::Geometry;
 use crate::image_view::ImageView;
+use crate::keep::{Kept, Lent};
 use crate::layout::{FrameInfo, state};
 use crate::lease::Holder;
 use crate::name::StreamName;
@@ -74,7 +74,7 @@ pub enum PublisherState {
 pub struct Subscriber {
     name: StreamName,
     options: SubscriberOptions,
-    attachment: Arc<Attachment>,
+    attachment: Kept,
     /// Newest sequence acquired, or the last one that there is no claim to; 0 at first.
     last: u64,
     counters: SubscriberCounters,
@@ -100,7 +100,7 @@ impl Subscriber {
         }
         let begun = Instant::now();
         let attachment = attach::attach(name, &options.label, None, begun, begun + options.patience)?;
-        let (name, attachment) = (name.clone(), Arc::new(attachment));
+        let (name, attachment) = (name.clone(), Kept::new(attachment));
         let mut subscriber = Self { name, options, attachment, last: 0, counters: Default::default(), epoch: 0 };
         subscriber.begin_epoch();
         Ok(subscriber)
@@ -143,7 +143,7 @@ impl Subscriber {
 
     /// Frames that are held at present.
     pub fn held(&self) -> usize {
-        self.attachment.in_use.iter().filter(|used| used.load(Relaxed)).count()
+        self.attachment.pin_uses.count()
     }
 
     /// The memory, in this process, in which the frames of the present epoch lie.
@@ -257,16 +257,14 @@ impl Subscriber {
         if !self.attachment.is_ready() && !self.follow(Instant::now())? {
             return Ok(None);
         }
-        let in_use = &self.attachment.in_use[..self.attachment.geometry().max_held];
-        // Acquire: what the frame's last user did with the pin came before.
-        match in_use.iter().position(|used| !used.load(Acquire)) {
-            Some(pin) => Ok(Some(pin)),
-            None => {
-                self.counters.refused += 1;
-                self.attachment.place().counters.refused.store(self.counters.refused, Relaxed);
-                Err(AcquireError::AllHeld { stream: self.name.clone(), max_held: in_use.len() as u32 })
-            }
+        let max_held = self.attachment.geometry().max_held;
+        let pin = self.attachment.pin_uses.first_free(max_held);
+        if pin.is_none() {
+            self.counters.refused += 1;
+            self.attachment.place().counters.refused.store(self.counters.refused, Relaxed);
+            return Err(AcquireError::AllHeld { stream: self.name.clone(), max_held: max_held as u32 });
         }
+        Ok(pin)
     }
 
     #[cold]
@@ -277,12 +275,11 @@ impl Subscriber {
     /// Accounts for an acquired frame, and hands it out.
     #[inline(always)]
     fn finish(&mut self, pin: usize, slot: u16, in_order: bool) -> Frame {
-        self.attachment.in_use[pin].store(true, Relaxed);
         let sequence = slots::sequence_of(self.attachment.words(), slot);
         if sequence > self.last {
             self.account(sequence, in_order);
         }
-        Frame::new(&self.attachment, pin, slot)
+        Frame::new(self.attachment.lend(pin), slot)
     }
 
     fn account(&mut self, sequence: u64, in_order: bool) {
@@ -315,7 +312,7 @@ impl Subscriber {
         let lease = Some(self.attachment.lease.clone());
         match attach::attach(&self.name, &self.options.label, lease, Instant::now(), deadline) {
             Ok(attachment) => {
-                self.attachment = Arc::new(attachment);
+                self.attachment = Kept::new(attachment);
                 self.epoch += 1;
                 self.begin_epoch();
                 Ok(true)
@@ -361,20 +358,18 @@ fn program_name() -> String {
 /// They do not change for as long as it lives, whatever the publisher does; dropping it gives the slot back. It may be
 /// sent to another thread, and outlive its [`Subscriber`] and the stream.
 pub struct Frame {
-    attachment: Arc<Attachment>,
-    len: usize,
-    // Whole words: narrower ones, written apart and moved together, stall.
+    attachment: Lent,
     slot: u32,
-    pin: u32,
+    len: usize,
 }
 
 impl Frame {
     #[inline]
-    fn new(attachment: &Arc<Attachment>, pin: usize, slot: u16) -> Self {
+    fn new(attachment: Lent, slot: u16) -> Self {
         // SAFETY: the slot was just pinned, and stays so until this frame is dropped.
         let len = unsafe { attachment.frames_view.pinned_info(slot) }.len as usize;
         let len = len.min(attachment.geometry().slot_capacity);
-        Self { len, slot: slot.into(), pin: pin as u32, attachment: attachment.clone() }
+        Self { attachment, slot: slot.into(), len }
     }
 
     /// Sequence, times, shape and the publisher's own bytes.
@@ -439,10 +434,8 @@ impl Drop for Frame {
     #[inline]
     fn drop(&mut self) {
         if self.attachment.process.is_current() {
-            slots::release(&self.attachment.place().pins[self.pin as usize]);
+            slots::release(&self.attachment.place().pins[self.attachment.pin()]);
             self.attachment.tell_publisher();
-            // Release: the pin is free for the next acquisition only after the store above.
-            self.attachment.in_use[self.pin as usize].store(false, Release);
         }
     }
 }

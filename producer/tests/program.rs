@@ -73,7 +73,15 @@ impl Producer {
 }
 
 impl Drop for Producer {
+    /// Also a test that fails leaves no stream: the producer gets the time to remove it.
     fn drop(&mut self) {
+        let begun = Instant::now();
+        if matches!(self.0.try_wait(), Ok(None)) {
+            self.interrupt();
+        }
+        while matches!(self.0.try_wait(), Ok(None)) && begun.elapsed() < Duration::from_secs(5) {
+            std::thread::sleep(Duration::from_millis(2));
+        }
         // Where it has ended already, there is nothing to kill.
         let _ = self.0.kill();
         let _ = self.0.wait();

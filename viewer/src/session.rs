@@ -174,7 +174,7 @@ impl<'a> Session<'a> {
         let seen = self.subscriber.counters().seen;
         let frame = match self.arguments.mode {
             Mode::Latest => self.subscriber.latest()?,
-            Mode::Every => self.subscriber.latest()?,
+            Mode::Every => self.subscriber.next()?,
         };
         let acquired_ns = now_ns();
         let Some(frame) = frame.filter(|_| self.subscriber.counters().seen > seen) else { return Ok(None) };

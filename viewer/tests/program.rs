@@ -9,7 +9,7 @@ use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 /// After so long something hangs.
-const WATCHDOG: Duration = Duration::from_secs(60);
+const WATCHDOG: Duration = Duration::from_secs(30);
 
 fn name(what: &str) -> StreamName {
     StreamName::new(&format!("test-{}-{what}", std::process::id()), "front").unwrap()
@@ -44,6 +44,10 @@ fn command(stream: &StreamName, words: &[&str]) -> Command {
     // A config of somebody who runs the tests is none of theirs.
     command.env_remove("FRAMEBUS_CONFIG").current_dir(env!("CARGO_MANIFEST_DIR"));
     command.args(["--stream", &stream.to_string()]).args(words);
+    // A viewer that waits for frames that never come shall end, and its test fail.
+    if !words.contains(&"--seconds") {
+        command.args(["--seconds", &WATCHDOG.as_secs().to_string()]);
+    }
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
@@ -68,7 +72,7 @@ impl Viewer {
     fn until_end(mut self, mut each: impl FnMut()) -> Output {
         let begun = Instant::now();
         while self.0.try_wait().unwrap().is_none() {
-            assert!(begun.elapsed() < WATCHDOG, "the viewer does not end");
+            assert!(begun.elapsed() < 2 * WATCHDOG, "the viewer does not end");
             each();
             std::thread::yield_now();
         }
@@ -379,7 +383,7 @@ fn a_viewer_survives_its_producer_and_follows_the_next_one() {
     let last = std::thread::scope(|scope| {
         let reader = scope.spawn(|| (lines.last().unwrap(), remarks.collect::<Vec<_>>()));
         while !reader.is_finished() {
-            assert!(begun.elapsed() < WATCHDOG, "the viewer does not go on");
+            assert!(begun.elapsed() < 2 * WATCHDOG, "the viewer does not go on");
             publish(&mut publisher, |bytes, _| bytes.fill(2));
             std::thread::yield_now();
         }

@@ -8,7 +8,6 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::clock::now_ns;
 use crate::error::{AttachError, SystemError};
 use crate::format::{ImageShape, PixelFormat};
 use crate::geometry::Geometry;
@@ -106,7 +105,7 @@ impl Attachment {
         {
             counter.store(0, Relaxed);
         }
-        counters.attached_ns.store(now_ns(), Relaxed);
+        counters.attached_ns.store(0, Relaxed);
         counters.pid.store(std::process::id(), Relaxed);
         place::write_label(&counters.label, label);
     }

@@ -228,8 +228,8 @@ impl ImageShape {
         if stride_bytes < least || !stride_bytes.is_multiple_of(multiple_of) {
             return Err(ShapeError::Stride { found: stride_bytes, least, multiple_of });
         }
-        // Twice the luma plane is more than any format needs.
-        if u64::from(stride_bytes) * (u64::from(height) + 1) * 2 > i32::MAX as u64 * 2 {
+        // All planes together are less than twice the first one, and a row.
+        if u64::from(stride_bytes) * (u64::from(height) + 1) > i32::MAX as u64 {
             return Err(too_large);
         }
         Ok(Self { width, height, format, stride_bytes })
@@ -343,6 +343,7 @@ mod tests {
     fn impossible_shapes_are_refused() {
         assert!(ImageShape::new(0, 10, F::Rgb8).is_err());
         assert!(ImageShape::new(u32::MAX, 2, F::Rgb8).is_err());
+        assert!(ImageShape::new(u32::MAX, u32::MAX, F::Mono8).is_err());
         assert!(ImageShape::new(60_000, 60_000, F::Rgb8).is_err());
         assert!(ImageShape::with_stride(10, 10, F::Rgb8, 29).is_err());
         assert!(ImageShape::with_stride(10, 10, F::Mono16, 21).is_err());

@@ -260,7 +260,7 @@ pub(crate) struct PlaceCounters {
     pub refused: AtomicU64,
     /// Newest sequence acquired.
     pub last_sequence: AtomicU64,
-    /// When the subscriber attached, `CLOCK_MONOTONIC` ns.
+    /// When the subscriber was ready, `CLOCK_MONOTONIC` ns; 0 before.
     pub attached_ns: AtomicU64,
     /// The subscriber's process, in its own PID namespace.
     pub pid: AtomicU32,

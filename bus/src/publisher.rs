@@ -8,7 +8,7 @@ use crate::clock::now_ns;
 use crate::error::{LoanError, OpenError, PlaceHolder};
 use crate::format::ImageShape;
 use crate::geometry::Geometry;
-use crate::layout::{FrameInfo, UserBytes};
+use crate::layout::{FrameInfo, Place, UserBytes};
 use crate::lifecycle::{self, OwnedStream};
 use crate::name::StreamName;
 use crate::options::{Content, OnFull, StreamOptions};
@@ -99,13 +99,10 @@ impl Publisher {
     /// # Errors
     /// [`LoanError`]: all slots are held, which can not happen with `slots = "auto"` and `on_full = "drop"`. The frame
     /// counts as refused, and its cause to who held the slots.
-    #[inline]
+    #[inline(always)]
     pub fn loan(&mut self) -> Result<Loan<'_>, LoanError> {
-        if !self.process.is_current() {
-            return Err(LoanError::Forked { stream: self.name.clone() });
-        }
-        if self.ledger.next_sequence() > MAX_SEQUENCE {
-            return Err(LoanError::Exhausted { stream: self.name.clone() });
+        if !self.process.is_current() || self.ledger.next_sequence() > MAX_SEQUENCE {
+            return Err(self.unusable());
         }
         let slot = match self.claim() {
             Ok(slot) => slot,
@@ -114,6 +111,12 @@ impl Publisher {
         let mut loan = Loan { publisher: self, slot };
         loan.begin_info();
         Ok(loan)
+    }
+
+    #[cold]
+    fn unusable(&self) -> LoanError {
+        let stream = self.name.clone();
+        if self.process.is_current() { LoanError::Exhausted { stream } } else { LoanError::Forked { stream } }
     }
 
     #[inline]
@@ -168,6 +171,14 @@ impl Publisher {
             Blocked::Held(_) => LoanError::Held { stream, holders, waited },
             Blocked::Unread(_) => LoanError::Unread { stream, holders, waited },
         }
+    }
+
+    /// Subscribers that are attached and ready. Asks the kernel.
+    pub fn subscribers(&self) -> usize {
+        let dropped = self.stream.lease.set().dropped_places();
+        let places = self.stream.places_view.places().iter().enumerate();
+        let ready = |place: &Place| place.counters.attached_ns.load(Acquire) != 0;
+        places.filter(|(index, place)| !dropped.contains(*index) && ready(place)).count()
     }
 
     /// Counts a frame that was published behind its deadline. Whoever keeps the rate knows.

@@ -201,7 +201,7 @@ impl SlotLedger {
     }
 
     #[inline]
-    fn find_free(&mut self, frames: FrameWords<'_>, places: &[Place], dead: Option<PlaceSet>) -> Result<u16, Blocked> {
+    fn find_free(&self, frames: FrameWords<'_>, places: &[Place], dead: Option<PlaceSet>) -> Result<u16, Blocked> {
         if self.waits {
             let unread = self.unread(places, dead);
             if unread != PlaceSet::default() {

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::time::{Duration, Instant};
 
 use crate::attach;
+use crate::clock::now_ns;
 use crate::error::{AcquireError, AttachError};
 use crate::format::{ImageShape, PixelFormat};
 use crate::geometry::Geometry;
@@ -16,6 +17,8 @@ use crate::name::StreamName;
 use crate::options::{Content, Rate};
 use crate::place::SubscriberCounters;
 use crate::slots;
+use crate::sync::Ordering::SeqCst;
+use crate::sync::fence;
 use crate::wait;
 use crate::words::unpack;
 
@@ -75,8 +78,10 @@ pub struct Subscriber {
     name: StreamName,
     options: SubscriberOptions,
     attachment: Kept,
-    /// Newest sequence acquired, or the last one that there is no claim to; 0 at first.
+    /// Newest sequence acquired; 0 before the first.
     last: u64,
+    /// What the first `next` asks for: the oldest frame that was there when we attached.
+    start: u64,
     counters: SubscriberCounters,
     epoch: u64,
 }
@@ -101,7 +106,8 @@ impl Subscriber {
         let begun = Instant::now();
         let attachment = attach::attach(name, &options.label, None, begun, begun + options.patience)?;
         let (name, attachment) = (name.clone(), Kept::new(attachment));
-        let mut subscriber = Self { name, options, attachment, last: 0, counters: Default::default(), epoch: 0 };
+        let mut subscriber =
+            Self { name, options, attachment, last: 0, start: 0, counters: Default::default(), epoch: 0 };
         subscriber.begin_epoch();
         Ok(subscriber)
     }
@@ -162,31 +168,31 @@ impl Subscriber {
         if alive { PublisherState::Alive } else { PublisherState::Gone }
     }
 
-    /// Takes the newest frame, whether or not it was taken before; `None` before the first frame, and once the stream is
-    /// closed and has no successor. A constant number of steps, no system call.
+    /// Takes the newest frame, whether or not it was taken before; `None` before the first frame. A constant number of
+    /// steps, no system call.
+    ///
+    /// Frames stay when the stream is closed; once all are taken, a new stream of the name is looked for.
     ///
     /// # Errors
     /// [`AcquireError::AllHeld`] where this subscriber holds all the frames it may; what it holds stays.
-    #[inline]
+    #[inline(always)]
     pub fn latest(&mut self) -> Result<Option<Frame>, AcquireError> {
-        let Some(pin) = self.begin()? else { return Ok(None) };
+        let pin = self.begin()?;
         let word = &self.attachment.place().pins[pin];
         let slot = slots::pin_latest(self.attachment.words(), word).map_err(|_| self.overwritten())?;
         Ok(slot.map(|slot| self.finish(pin, slot, false)))
     }
 
     /// Takes the next frame in order: the one after the last taken, or the oldest still there, when that one is gone;
-    /// `None` where there is no newer frame. The first call takes the newest frame.
+    /// `None` where there is no newer frame. The first call asks for the oldest frame that was there when this subscriber
+    /// attached: with a history, late joiners get it.
     ///
     /// # Errors
     /// As for [`latest`](Self::latest).
-    #[inline]
+    #[inline(always)]
     pub fn next(&mut self) -> Result<Option<Frame>, AcquireError> {
-        if self.last == 0 {
-            return self.latest();
-        }
-        let Some(pin) = self.begin()? else { return Ok(None) };
-        let (wanted, first) = (self.last + 1, self.attachment.first_sequence());
+        let pin = self.begin()?;
+        let (wanted, first) = (self.wanted(), self.attachment.first_sequence());
         let word = &self.attachment.place().pins[pin];
         let slot = slots::pin_next(self.attachment.words(), word, wanted, first).map_err(|_| self.overwritten())?;
         Ok(slot.map(|slot| self.finish(pin, slot, true)))
@@ -201,11 +207,14 @@ impl Subscriber {
     pub fn wait(&mut self, deadline: Instant) -> Result<bool, AcquireError> {
         loop {
             self.check_process()?;
-            if !self.attachment.is_ready() && !self.follow(deadline)? {
-                return Ok(false);
-            }
             if self.has_newer() {
                 return Ok(true);
+            }
+            if !self.attachment.is_ready() {
+                if !self.follow(deadline)? {
+                    return Ok(false);
+                }
+                continue;
             }
             match self.options.wait {
                 Wait::Spin => {
@@ -244,27 +253,34 @@ impl Subscriber {
 
     #[inline]
     fn check_process(&self) -> Result<(), AcquireError> {
-        if self.attachment.process.is_current() {
-            return Ok(());
-        }
-        Err(AcquireError::Forked { stream: self.name.clone() })
+        if self.attachment.process.is_current() { Ok(()) } else { Err(self.forked()) }
     }
 
-    /// What comes before every acquisition: a pin that is free, in the epoch that is current.
-    #[inline]
-    fn begin(&mut self) -> Result<Option<usize>, AcquireError> {
+    #[cold]
+    fn forked(&self) -> AcquireError {
+        AcquireError::Forked { stream: self.name.clone() }
+    }
+
+    /// What comes before every acquisition: the epoch that is current, and a pin that is free.
+    #[inline(always)]
+    fn begin(&mut self) -> Result<usize, AcquireError> {
         self.check_process()?;
-        if !self.attachment.is_ready() && !self.follow(Instant::now())? {
-            return Ok(None);
+        // Nobody writes to an epoch that has ended, so what we did not take there stays there to be taken first.
+        if !self.attachment.is_ready() && !self.has_newer() {
+            self.follow(Instant::now())?;
         }
         let max_held = self.attachment.geometry().max_held;
-        let pin = self.attachment.pin_uses.first_free(max_held);
-        if pin.is_none() {
-            self.counters.refused += 1;
-            self.attachment.place().counters.refused.store(self.counters.refused, Relaxed);
-            return Err(AcquireError::AllHeld { stream: self.name.clone(), max_held: max_held as u32 });
+        match self.attachment.pin_uses.first_free(max_held) {
+            Some(pin) => Ok(pin),
+            None => Err(self.all_held(max_held)),
         }
-        Ok(pin)
+    }
+
+    #[cold]
+    fn all_held(&mut self, max_held: usize) -> AcquireError {
+        self.counters.refused += 1;
+        self.attachment.place().counters.refused.store(self.counters.refused, Relaxed);
+        AcquireError::AllHeld { stream: self.name.clone(), max_held: max_held as u32 }
     }
 
     #[cold]
@@ -282,8 +298,15 @@ impl Subscriber {
         Frame::new(self.attachment.lend(pin), slot)
     }
 
+    /// The sequence that is next in order.
+    #[inline]
+    fn wanted(&self) -> u64 {
+        if self.last == 0 { self.start } else { self.last + 1 }
+    }
+
     fn account(&mut self, sequence: u64, in_order: bool) {
-        let passed = if self.last == 0 { 0 } else { sequence - self.last - 1 };
+        // Whoever only wants the newest frame has no claim to those before its first.
+        let passed = if self.last == 0 && !in_order { 0 } else { sequence.saturating_sub(self.wanted()) };
         let shared = &self.attachment.place().counters;
         let counters = &mut self.counters;
         counters.seen += 1;
@@ -327,7 +350,12 @@ impl Subscriber {
         let base = self.attachment.header.base_sequence;
         if base < self.last {
             // Not a continuation of what we saw: the stream was closed, and made anew from 1. All of it is new to us.
-            self.last = base;
+            self.last = 0;
+            self.start = base + 1;
+        } else if self.last == 0 {
+            let (latest, _) = unpack(self.attachment.control().latest.load(Acquire));
+            let history = self.geometry().history as u64;
+            self.start = (latest + 1).saturating_sub(history).max(base + 1);
         }
         let shared = &self.attachment.place().counters;
         shared.seen.store(self.counters.seen, Relaxed);
@@ -336,15 +364,13 @@ impl Subscriber {
         shared.refused.store(self.counters.refused, Relaxed);
         shared.last_sequence.store(self.counters.last_sequence, Relaxed);
         if self.is_lossless() {
-            // The publisher sees it at its next loan, which comes after this fence, or has fenced before: then `latest`
-            // below is at least what it saw, and the frame being written is the only one that can still push it out.
-            let place = self.attachment.place();
-            place.cursor.store(self.attachment.first_sequence(), Release);
-            crate::sync::fence(crate::sync::Ordering::SeqCst);
-            let (latest, _) = unpack(self.attachment.control().latest.load(Acquire));
-            let wanted = if self.last == 0 { latest } else { self.last + 1 };
-            place.cursor.store(wanted.max(self.attachment.first_sequence()), Release);
+            // The publisher sees the cursor at its next loan, unless it fenced for that one already; then the frame that
+            // it is writing may push out one that we want. Nothing was promised before the first frame that we get.
+            self.attachment.place().cursor.store(self.wanted(), Release);
+            fence(SeqCst);
         }
+        // Last of all: from here on the publisher counts us as there.
+        self.attachment.place().counters.attached_ns.store(now_ns(), Release);
     }
 }
 

@@ -47,6 +47,9 @@ fn publish(publisher: &mut Publisher, byte: u8) -> u64 {
     loan.publish()
 }
 
+/// For closures that shall return nothing.
+fn keep(_: u64) {}
+
 fn soon() -> Instant {
     Instant::now() + Duration::from_secs(20)
 }
@@ -90,7 +93,7 @@ fn frames_are_accounted_for() {
     publish(&mut publisher, 0);
     latest.latest().unwrap();
     every.next().unwrap();
-    (0..4).for_each(|_| drop(publish(&mut publisher, 0)));
+    (0..4).for_each(|_| keep(publish(&mut publisher, 0)));
     latest.latest().unwrap();
     assert_eq!(latest.counters().skipped, 3, "2, 3 and 4");
     for sequence in 2..=5 {
@@ -98,7 +101,7 @@ fn frames_are_accounted_for() {
     }
     assert!(every.next().unwrap().is_none());
     assert_eq!((every.counters().seen, every.counters().missed), (5, 0));
-    (0..10).for_each(|_| drop(publish(&mut publisher, 0)));
+    (0..10).for_each(|_| keep(publish(&mut publisher, 0)));
     assert_eq!(every.next().unwrap().unwrap().info().sequence, 12, "the oldest of the window");
     assert_eq!(every.counters().missed, 6, "6 to 11");
     drop(publisher.loan().unwrap());
@@ -178,7 +181,7 @@ fn a_lossless_subscriber_is_never_overrun() {
     let mut subscriber = stream.lossless();
     assert!(subscriber.is_lossless());
     std::thread::scope(|scope| {
-        scope.spawn(|| (0..5000).for_each(|_| drop(publish(&mut publisher, 0))));
+        scope.spawn(|| (0..5000).for_each(|_| keep(publish(&mut publisher, 0))));
         for sequence in 1..=5000 {
             assert!(subscriber.wait(soon()).unwrap());
             assert_eq!(subscriber.next().unwrap().unwrap().info().sequence, sequence);
@@ -200,7 +203,27 @@ fn a_stuck_lossless_subscriber_is_named_after_the_deadline() {
     assert_eq!(stuck.next().unwrap().unwrap().info().sequence, 2, "it misses nothing");
     publish(&mut publisher, 3);
     drop(stuck);
-    (0..10).for_each(|_| drop(publish(&mut publisher, 4)));
+    (0..10).for_each(|_| keep(publish(&mut publisher, 4)));
+}
+
+#[test]
+fn a_lossless_subscriber_gets_every_frame_from_its_attaching_to_the_end() {
+    let stream = TestStream::new();
+    let mut publisher = stream.publisher(|options| {
+        options.history = 4;
+        options.on_full = OnFull::Wait(Duration::from_millis(10));
+    });
+    let mut subscriber = stream.lossless();
+    assert_eq!(publisher.subscribers(), 1);
+    (1..=4).for_each(|byte| assert_eq!(publish(&mut publisher, byte), u64::from(byte)));
+    let refused = publisher.loan().map(drop).unwrap_err();
+    assert!(matches!(refused, LoanError::Unread { .. }), "{refused}");
+    drop(publisher);
+    for byte in 1..=4 {
+        assert_eq!(subscriber.next().unwrap().unwrap()[0], byte, "the first, and after the close");
+    }
+    assert!(subscriber.next().unwrap().is_none());
+    assert_eq!((subscriber.counters().seen, subscriber.counters().missed), (4, 0));
 }
 
 #[test]
@@ -235,7 +258,7 @@ fn a_frame_outlives_its_subscriber_and_its_stream() {
     publish(&mut publisher, 5);
     let frame = subscriber.latest().unwrap().unwrap();
     drop(subscriber);
-    (0..50).for_each(|_| drop(publish(&mut publisher, 6)));
+    (0..50).for_each(|_| keep(publish(&mut publisher, 6)));
     drop(publisher);
     let thread = std::thread::spawn(move || frame.iter().all(|&byte| byte == 5));
     assert!(thread.join().unwrap());
@@ -294,10 +317,10 @@ fn a_closed_stream_is_seen_as_closed_and_its_successor_is_found() {
     let mut publisher = stream.publisher(|_| {});
     let mut subscriber = stream.subscriber();
     publish(&mut publisher, 1);
-    assert!(subscriber.latest().unwrap().is_some());
     drop(publisher);
     assert_eq!(subscriber.publisher(), PublisherState::Closed);
-    assert!(subscriber.latest().unwrap().is_none());
+    assert!(subscriber.wait(Instant::now()).unwrap(), "what was published is not lost");
+    assert_eq!(subscriber.latest().unwrap().unwrap()[0], 1);
     assert!(!subscriber.wait(Instant::now()).unwrap());
     let mut publisher = stream.publisher(|_| {});
     publish(&mut publisher, 7);

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitCode, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -50,20 +50,18 @@ struct Actor {
     ended: bool,
 }
 
-pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
     let preset = framebus_config::presets::DEMO;
     let config = framebus_config::Config::parse(preset, "the embedded demo config")?;
     let stream = config.streams.keys().next().context("the embedded demo config has a stream")?;
-    framebus::check_part("bus", &arguments.bus).map_err(|error| framebus_producer::UsageError::new(error.to_string()))?;
+    framebus::check_part("bus", &arguments.bus)?;
     let name = format!("{}/{stream}", arguments.bus);
     // The children read the very same config, whatever file lies in the working directory.
     let mut file = tempfile::Builder::new().prefix("framebus-demo-").suffix(".toml").tempfile()?;
     file.write_all(preset.as_bytes()).context("writing the demo's config")?;
 
     let stop = Arc::new(AtomicBool::new(false));
-    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
-        signal_hook::flag::register(signal, stop.clone())?;
-    }
+    framebus_program::on_interrupt(&stop)?;
     let (sender, messages) = unbounded();
     let common = ["--stream", &name, "--json"];
     let path = file.path();
@@ -95,7 +93,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     } else {
         print(&mut out, &name, &summary)?;
     }
-    Ok(if ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(u8::from(!ok))
 }
 
 impl Actor {

@@ -1,7 +1,6 @@
 //! `framebus ls`: what the kernel's table has.
 
 use std::io::Write;
-use std::process::ExitCode;
 
 use framebus::{Content, PublisherState, StreamStatus, SubscriberStatus};
 use serde_json::{Value, json};
@@ -16,7 +15,7 @@ pub struct Arguments {
     json: bool,
 }
 
-pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
     let prefix = arguments.prefix.as_deref().unwrap_or("");
     let mut streams = framebus::list()?;
     streams.retain(|stream| stream.name.to_string().starts_with(prefix));
@@ -31,7 +30,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     if streams.is_empty() && !arguments.json {
         eprintln!("no streams; framebus demo makes some");
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(0)
 }
 
 fn state(stream: &StreamStatus) -> &'static str {
@@ -50,10 +49,14 @@ fn print(out: &mut impl Write, stream: &StreamStatus) -> std::io::Result<()> {
         Some(pid) => format!("{} (pid {pid})", state(stream)),
         None => state(stream).to_owned(),
     };
-    let age = stream.age_ns.map_or("no frame so far".to_owned(), |age| {
-        format!("frame {}, {} old", stream.last_sequence, duration(age))
-    });
-    writeln!(out, "  publisher {publisher}, {age}, refused {}, late {}", stream.counters.refused, stream.counters.late)?;
+    let age = stream
+        .age_ns
+        .map_or("no frame so far".to_owned(), |age| format!("frame {}, {} old", stream.last_sequence, duration(age)));
+    writeln!(
+        out,
+        "  publisher {publisher}, {age}, refused {}, late {}",
+        stream.counters.refused, stream.counters.late
+    )?;
     writeln!(
         out,
         "  {} slots, history {}, {} of {} MiB in memory, id {}, uid {}, mode {:04o}",

@@ -36,32 +36,12 @@ enum Command {
 
 fn main() -> ExitCode {
     let program = Program::parse();
-    let level = std::env::var("FRAMEBUS_LOG").ok().and_then(|level| level.parse().ok()).unwrap_or(LevelFilter::INFO);
-    let terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
-    tracing_subscriber::fmt()
-        .with_max_level(level)
-        .with_writer(std::io::stderr)
-        .with_ansi(terminal)
-        .with_target(false)
-        .init();
-    match program.command {
-        Command::Producer(arguments) => framebus_producer::finish(framebus_producer::run(*arguments)),
-        Command::Viewer(arguments) => framebus_viewer::conclude(framebus_viewer::run(&arguments)),
-        Command::Demo(arguments) => finish(demo::run(&arguments)),
-        Command::Ls(arguments) => finish(ls::run(&arguments)),
-        Command::Rm(arguments) => finish(rm::run(&arguments)),
-    }
-}
-
-/// Turns what a command came to into an exit code; prints the whole chain of causes.
-fn finish(result: anyhow::Result<ExitCode>) -> ExitCode {
-    result.unwrap_or_else(|error| {
-        // Who closed our standard output has seen enough.
-        let closed_pipe = error.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe);
-        if closed_pipe {
-            return ExitCode::SUCCESS;
-        }
-        eprintln!("error: {error:#}");
-        ExitCode::from(framebus_producer::exit_code(&error))
+    framebus_program::start_log(LevelFilter::INFO);
+    framebus_program::finish(match program.command {
+        Command::Producer(arguments) => framebus_producer::run(*arguments).map(|()| 0),
+        Command::Viewer(arguments) => framebus_viewer::run(&arguments).map(|outcome| outcome.exit_code()),
+        Command::Demo(arguments) => demo::run(&arguments),
+        Command::Ls(arguments) => ls::run(&arguments),
+        Command::Rm(arguments) => rm::run(&arguments),
     })
 }

@@ -1,7 +1,5 @@
 //! `framebus rm`: removes streams that nobody publishes.
 
-use std::process::ExitCode;
-
 use framebus::StreamName;
 
 /// Removes streams. One that is published is never removed; one that is read only with --force, and its readers keep
@@ -16,7 +14,7 @@ pub struct Arguments {
     force: bool,
 }
 
-pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
     let mut failed = false;
     for name in &arguments.names {
         for stream in streams_of(name)? {
@@ -29,12 +27,12 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             }
         }
     }
-    Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    Ok(u8::from(failed))
 }
 
 fn streams_of(name: &str) -> anyhow::Result<Vec<StreamName>> {
     if name.contains('/') {
-        let stream = name.parse().map_err(|error| framebus_producer::UsageError::new(format!("{error}")))?;
+        let stream = name.parse()?;
         return Ok(vec![stream]);
     }
     let streams: Vec<_> =

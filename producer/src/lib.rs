@@ -12,8 +12,7 @@
 //! * `arguments`: the command line.  `plan`: what it and the config come to, before anything is created.
 //! * `source`: where frames come from, one file a source.  `paint`, `text`: drawing, for the pattern.
 //! * `pace`: deadlines.  `realtime`: priority, CPU, memory.  `stop`: Ctrl-C, and the end of the time.
-//! * `run`: the loop.  `farewell`: its end, where readers are waited for.  `report`, `summary`: what is said of it, on a thread of its own.
-//! * `failure`: exit codes.
+//! * `run`: the loop.  `report`, `summary`: what is said of it, on a thread of its own.
 //!
 //! What holds throughout: nothing is created before the source, the config and the arguments were found to go together,
 //! so a failed start leaves an existing stream as it was; a frame that was not read or drawn to its end is abandoned and
@@ -21,8 +20,6 @@
 #![forbid(unsafe_code)]
 
 mod arguments;
-mod failure;
-mod farewell;
 mod pace;
 mod paint;
 mod plan;
@@ -35,7 +32,6 @@ mod summary;
 mod text;
 
 pub use arguments::{Arguments, Full};
-pub use failure::{UsageError, exit_code, finish};
 pub use run::run;
 pub use source::SourceSpec;
 pub use summary::{Interval, Summary};

@@ -16,7 +16,6 @@ struct Program {
 
 fn main() -> ExitCode {
     let program = Program::parse();
-    let terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
-    tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(terminal).with_target(false).init();
-    framebus_producer::finish(framebus_producer::run(program.arguments))
+    framebus_program::start_log(tracing_subscriber::filter::LevelFilter::INFO);
+    framebus_program::finish(framebus_producer::run(program.arguments).map(|()| 0))
 }

@@ -18,8 +18,8 @@ use framebus::{Content, ImageShape, OnFull, Rate, StreamName, StreamOptions};
 use framebus_config::{Bus, Config};
 
 use crate::arguments::{Arguments, Full};
-use crate::failure::usage;
 use crate::source::Told;
+use framebus_program::usage;
 
 /// The rate of a stream for which nobody says one.
 const DEFAULT_RATE: Option<Rate> = Rate::new(30, 1);

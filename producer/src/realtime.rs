@@ -10,7 +10,7 @@ use thread_priority::{
 };
 
 use crate::arguments::Arguments;
-use crate::failure::usage;
+use framebus_program::usage;
 
 /// Does what was asked for, to the calling thread (priority, CPU) and to the process (memory).
 pub(crate) fn apply(arguments: &Arguments) -> anyhow::Result<()> {

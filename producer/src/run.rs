@@ -16,7 +16,6 @@ use std::time::{Duration, Instant};
 use framebus::{LoanError, OnFull, Publisher, now_ns};
 
 use crate::arguments::Arguments;
-use crate::farewell;
 use crate::pace::Pace;
 use crate::plan::Target;
 use crate::realtime;
@@ -34,7 +33,7 @@ const RETRY: Duration = Duration::from_millis(1);
 /// error.
 ///
 /// # Errors
-/// Whatever failed, with its causes; [`exit_code`](crate::exit_code) tells wrong usage from a failed run.
+/// Whatever failed, with its causes; [`exit_code`](framebus_program::exit_code) tells wrong usage from a failed run.
 pub fn run(arguments: Arguments) -> anyhow::Result<()> {
     let stop = Stop::on_signals()?;
     let target = Target::find(&arguments)?;
@@ -69,16 +68,12 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
         publisher.geometry().slots(),
     );
 
+    await_viewers(&publisher, arguments.await_viewers, &stop);
     end_after(arguments.seconds, &stop);
     let (begun, before) = (Instant::now(), publisher.counters());
     let mut producer = Producer { publisher, source, stop, counts: counts.clone(), frames: arguments.frames };
     let pace = (!arguments.unpaced).then(|| Pace::new(rate, now_ns()));
     let result = producer.publish_all(pace);
-    if let OnFull::Wait(patience) = options.on_full
-        && !options.persist
-    {
-        farewell::wait_for_readers(&order.name, counts.last_sequence(), patience, &producer.stop);
-    }
     let after = producer.publisher.counters();
     let (waits, waited_ns) = (after.waits - before.waits, after.waited_ns - before.waited_ns);
     // The stream ends before the summary is told: whoever reads that finds it gone.
@@ -86,6 +81,16 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
     let (stream, spec) = (order.name.to_string(), arguments.source.to_string());
     let told = reporter.finish(&counts.summary(&stream, &spec, begun.elapsed().as_secs_f64(), waits, waited_ns));
     result.and(told)
+}
+
+/// A stream's readers may come in any order; who wants them to see the first frame waits for them here.
+fn await_viewers(publisher: &Publisher, viewers: usize, stop: &Stop) {
+    if publisher.subscribers() < viewers {
+        tracing::info!("waiting for {viewers} viewers of stream {}", publisher.name());
+    }
+    while publisher.subscribers() < viewers && !stop.is_asked() {
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }
 
 fn end_after(time: Option<Duration>, stop: &Stop) {

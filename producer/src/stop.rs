@@ -5,11 +5,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 use anyhow::Context;
 use framebus::now_ns;
-use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::flag;
-
-/// Exit code of a program that a second Ctrl-C killed, as a shell has it.
-const KILLED_BY_INTERRUPT: i32 = 128 + SIGINT;
 
 /// Says when to end; shared by all threads.
 #[derive(Clone, Debug)]
@@ -29,12 +24,7 @@ impl Stop {
     /// producer to take over.
     pub(crate) fn on_signals() -> anyhow::Result<Self> {
         let stop = Self::never();
-        for signal in [SIGINT, SIGTERM] {
-            // The order matters: the handler that kills looks at the flag before the other one sets it.
-            flag::register_conditional_shutdown(signal, KILLED_BY_INTERRUPT, stop.asked.clone())
-                .and_then(|_| flag::register(signal, stop.asked.clone()))
-                .context("can not install the handler of Ctrl-C")?;
-        }
+        framebus_program::on_interrupt(&stop.asked).context("can not install the handler of Ctrl-C")?;
         Ok(stop)
     }
 

@@ -1,8 +1,8 @@
 //! Getting to the stream: waits for one that is not there, and says so.
 
 use crate::status::Status;
-use crate::stop::Stop;
 use framebus::{AttachError, StreamName, Subscriber, SubscriberOptions};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// How long to wait at a time, between looks at whether the user still wants to.
@@ -14,7 +14,7 @@ pub(crate) fn attach(
     options: &SubscriberOptions,
     patience: Option<Duration>,
     status: &Status,
-    stop: &Stop,
+    stop: &AtomicBool,
 ) -> Result<Option<Subscriber>, AttachError> {
     let begun = Instant::now();
     let mut announced = false;
@@ -28,7 +28,7 @@ pub(crate) fn attach(
             Err(error @ (AttachError::NotFound { .. } | AttachError::Unfinished { .. })) => error,
             Err(error) => return Err(error),
         };
-        if stop.is_wanted() {
+        if stop.load(Ordering::Relaxed) {
             return Ok(None);
         }
         if let (Some(patience), Some(Duration::ZERO)) = (patience, left) {

@@ -1,10 +1,10 @@
 //! The viewer: takes a stream's frames to eyes, pipes and files, and says how the stream is doing.
 //!
 //! It is a library so that the front door `framebus viewer …` runs the very code of the program `viewer`: the first
-//! flattens [`Arguments`] into its own command line, both call [`run`] and hand what it returns to [`conclude`].
+//! flattens [`Arguments`] into its own command line, both call [`run`].
 //!
 //! ```text
-//! target ── which stream ──▸ attach ── wait for it ──▸ session ── one frame at a time, read in place ──▸ conclude
+//! target ── which stream ──▸ attach ── wait for it ──▸ session ── one frame at a time, read in place ──▸ last words
 //!                                                        ├─ verify    every byte against the frame's mark
 //!                                                        ├─ pipe      y4m or raw bytes to standard output
 //!                                                        ├─ snapshot  one frame to a PNG or JPEG file
@@ -17,7 +17,6 @@
 mod arguments;
 mod attach;
 mod bayer;
-mod conclusion;
 mod figures;
 mod i420;
 mod picture;
@@ -26,11 +25,9 @@ mod run;
 mod session;
 mod snapshot;
 mod status;
-mod stop;
 mod target;
 mod verify;
 
 pub use arguments::{Arguments, Mode, PipeFormat, WaitKind};
-pub use conclusion::{UsageError, conclude, exit_code};
 pub use figures::Summary;
 pub use run::{End, Outcome, run};

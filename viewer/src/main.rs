@@ -15,7 +15,6 @@ struct Program {
 
 fn main() -> ExitCode {
     let program = Program::parse();
-    let level = std::env::var("FRAMEBUS_LOG").ok().and_then(|level| level.parse().ok()).unwrap_or(LevelFilter::WARN);
-    tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).init();
-    framebus_viewer::conclude(framebus_viewer::run(&program.arguments))
+    framebus_program::start_log(LevelFilter::WARN);
+    framebus_program::finish(framebus_viewer::run(&program.arguments).map(|outcome| outcome.exit_code()))
 }

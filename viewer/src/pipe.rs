@@ -5,10 +5,10 @@
 //! without padding, and nothing else.
 
 use crate::arguments::PipeFormat;
-use crate::conclusion::UsageError;
 use crate::i420::I420;
 use anyhow::{Context, bail};
 use framebus::{ImageShape, ImageView, PixelFormat, Plane, Rate};
+use framebus_program::UsageError;
 use std::fs::File;
 use std::io::{self, ErrorKind, IoSlice, IsTerminal, Write};
 use std::os::fd::AsFd;

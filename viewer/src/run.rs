@@ -7,12 +7,13 @@ use crate::pipe::Pipe;
 use crate::session::{Session, Tasks};
 use crate::snapshot::Snapshot;
 use crate::status::Status;
-use crate::stop::Stop;
 use crate::target::Target;
 use crate::verify::Verifier;
 use anyhow::Context;
 use framebus::SubscriberOptions;
 use std::io::{self, ErrorKind};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 /// What ended a run that did not fail.
@@ -37,14 +38,22 @@ pub struct Outcome {
     pub summary: Summary,
 }
 
+impl Outcome {
+    /// 1 where a frame was torn, else 0.
+    pub fn exit_code(&self) -> u8 {
+        u8::from(self.summary.torn > 0)
+    }
+}
+
 /// Views a stream, as the arguments say, until something ends it. Takes over Ctrl-C and SIGTERM of the process.
 ///
 /// # Errors
-/// Whatever failed, with its causes; [`exit_code`](crate::exit_code) knows which of them are the user's. The figures
+/// Whatever failed, with its causes; [`exit_code`](framebus_program::exit_code) knows which of them are the user's. The figures
 /// up to there have been shown by then.
 pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     let target = Target::find(arguments)?;
-    let stop = Stop::on_signals().context("preparing for Ctrl-C")?;
+    let stop = Arc::new(AtomicBool::new(false));
+    framebus_program::on_interrupt(&stop).context("preparing for Ctrl-C")?;
     let status = Status::new(arguments);
     let snapshot = arguments.snapshot.as_deref();
     let tasks = Tasks {

@@ -4,17 +4,17 @@
 //! see whether the user or the clock wants it to stop.
 
 use crate::arguments::{Arguments, Mode};
-use crate::conclusion::UsageError;
 use crate::figures::{Counts, Figures, Summary};
 use crate::pipe::Pipe;
 use crate::run::End;
 use crate::snapshot::Snapshot;
 use crate::status::Status;
-use crate::stop::Stop;
 use crate::verify::Verifier;
 use framebus::{Content, Frame, PublisherState, Subscriber, now_ns};
+use framebus_program::UsageError;
 use std::collections::VecDeque;
 use std::fs::File;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// The longest wait without a look around.
@@ -32,7 +32,7 @@ pub(crate) struct Tasks {
 pub(crate) struct Session<'a> {
     arguments: &'a Arguments,
     status: &'a Status,
-    stop: &'a Stop,
+    stop: &'a AtomicBool,
     subscriber: Subscriber,
     stream: String,
     tasks: Tasks,
@@ -50,7 +50,7 @@ impl<'a> Session<'a> {
     pub(crate) fn begin(
         arguments: &'a Arguments,
         status: &'a Status,
-        stop: &'a Stop,
+        stop: &'a AtomicBool,
         subscriber: Subscriber,
         tasks: Tasks,
     ) -> anyhow::Result<Self> {
@@ -143,7 +143,7 @@ impl<'a> Session<'a> {
 
     /// What is due by the clock, and whether it is time to end.
     fn look_around(&mut self, until: Option<Instant>) -> anyhow::Result<Option<End>> {
-        if self.stop.is_wanted() {
+        if self.stop.load(Ordering::Relaxed) {
             return Ok(Some(End::Interrupted));
         }
         let now = Instant::now();

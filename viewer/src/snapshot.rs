@@ -3,10 +3,10 @@
 //! The frame is copied in the viewer's loop, and encoded and written on a thread of its own, so that the loop goes on
 //! meanwhile. The file appears whole or not at all: it is written under another name beside, and renamed.
 
-use crate::conclusion::UsageError;
 use crate::picture::{picture, remark};
 use anyhow::{Context, anyhow, bail};
 use framebus::ImageView;
+use framebus_program::UsageError;
 use image::{DynamicImage, ImageFormat};
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};

@@ -1,10 +1,10 @@
 //! Which stream to view, and how to wait for its frames: the command line first, then the config.
 
 use crate::arguments::Arguments;
-use crate::conclusion::UsageError;
 use anyhow::Context;
 use framebus::{StreamName, Wait};
 use framebus_config::Config;
+use framebus_program::UsageError;
 
 /// A stream by name, as found.
 #[derive(Debug)]

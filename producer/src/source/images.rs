@@ -12,8 +12,8 @@ use framebus::{Content, ImageShape, PixelFormat};
 use image::{ColorType, DynamicImage, ImageDecoder, ImageReader};
 
 use super::{Arrival, Order};
-use crate::failure::usage;
 use crate::stop::Stop;
+use framebus_program::usage;
 
 /// Decoded frames that wait at most; one more is in the making.
 const AHEAD: usize = 4;

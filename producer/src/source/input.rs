@@ -14,8 +14,8 @@ use rustix::fs::OFlags;
 use rustix::pipe::fcntl_setpipe_size;
 use rustix::time::Timespec;
 
-use crate::failure::usage;
 use crate::stop::Stop;
+use framebus_program::usage;
 
 /// What is read ahead at most, for lines; payloads are read to where they belong.
 const AHEAD_BYTES: usize = 4096;

@@ -22,9 +22,9 @@ use framebus::mark::{MARK_BYTES, stamp};
 use framebus::{Content, ImageShape};
 
 use super::Order;
-use crate::failure::usage;
 use crate::paint::{Painter, Rgb};
 use crate::text::{draw_text, fitting_scale, text_width};
+use framebus_program::usage;
 
 /// White, yellow, cyan, green, magenta, red, blue: falling luma.
 const BARS: [Rgb; 7] =

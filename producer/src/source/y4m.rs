@@ -10,7 +10,7 @@ use framebus::{Content, ImageShape, PixelFormat, Rate};
 
 use super::input::{Ended, Input};
 use super::{Arrival, Order, Told, Written, written};
-use crate::failure::usage;
+use framebus_program::usage;
 
 /// A header is one line; more than this is something else.
 const MOST_HEADER_BYTES: usize = 1024;

@@ -1,21 +1,21 @@
-//! How a run that failed ends: what is printed, and the exit code.
+//! How a program ends: what is printed, and the exit code.
 
 use std::io::Write;
 use std::process::ExitCode;
 
-use framebus::OpenError;
+use framebus::{NameError, OpenError};
 use framebus_config::{BusError, ConfigError};
 
 /// Arguments, a config and a source that do not go together: exit code 2.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct UsageError(pub(crate) String);
+pub struct UsageError(pub String);
 
-/// A [`UsageError`] as `anyhow` has it.
+/// A [`UsageError`] as `anyhow` has it, from a format string.
+#[macro_export]
 macro_rules! usage {
-    ($($text:tt)*) => { anyhow::Error::new($crate::failure::UsageError(format!($($text)*))) };
+    ($($text:tt)*) => { ::anyhow::Error::new($crate::UsageError(format!($($text)*))) };
 }
-pub(crate) use usage;
 
 /// 2 where the arguments or the config are at fault, 1 for everything else.
 pub fn exit_code(error: &anyhow::Error) -> u8 {
@@ -24,15 +24,19 @@ pub fn exit_code(error: &anyhow::Error) -> u8 {
         cause.is::<UsageError>()
             || cause.is::<ConfigError>()
             || cause.is::<BusError>()
+            || cause.is::<NameError>()
             || matches!(open, Some(OpenError::Geometry { .. } | OpenError::TypeName { .. }))
     });
     if asked_wrongly { 2 } else { 1 }
 }
 
-/// The end of a program: prints the error with all its causes to standard error, and maps it to the exit code.
-pub fn finish(result: anyhow::Result<()>) -> ExitCode {
+/// The end of a program: its exit code, or an error, which is printed with all its causes to standard error.
+///
+/// A standard output that its reader closed is no failure: who has seen enough may go.
+pub fn finish(result: anyhow::Result<u8>) -> ExitCode {
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => ExitCode::from(code),
+        Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             // There is nobody left to tell when standard error is closed.
             let _ = writeln!(std::io::stderr(), "error: {}", chain(&error));
@@ -41,13 +45,15 @@ pub fn finish(result: anyhow::Result<()>) -> ExitCode {
     }
 }
 
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+}
+
 /// All causes in one line; those that an error's own text has already are not said twice.
 fn chain(error: &anyhow::Error) -> String {
-    let mut text = String::new();
-    for cause in error.chain().map(ToString::to_string) {
-        if text.is_empty() {
-            text = cause;
-        } else if !text.contains(&cause) {
+    let mut text = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !text.contains(&cause) {
             text = format!("{text}: {cause}");
         }
     }
@@ -61,7 +67,7 @@ mod tests {
 
     #[test]
     fn wrong_usage_is_2_and_a_failed_run_is_1_whatever_the_context() {
-        let usage: anyhow::Result<()> = Err(usage!("no stream {}", "x"));
+        let usage: anyhow::Result<()> = Err(crate::usage!("no stream {}", "x"));
         let usage = usage.context("can not start").unwrap_err();
         assert_eq!((exit_code(&usage), chain(&usage).as_str()), (2, "can not start: no stream x"));
         let run = anyhow::Error::new(std::io::Error::other("disk on fire"));
@@ -69,13 +75,9 @@ mod tests {
     }
 
     #[test]
-    fn a_cause_is_not_said_twice() {
-        #[derive(Debug, thiserror::Error)]
-        #[error("can not read it: {source}")]
-        struct Outer {
-            source: std::io::Error,
-        }
-        let error = anyhow::Error::new(Outer { source: std::io::Error::other("disk on fire") });
-        assert_eq!(chain(&error), "can not read it: disk on fire");
+    fn a_chain_is_told_whole_and_without_repetition() {
+        let error =
+            anyhow::anyhow!("disk is full").context("writing failed: disk is full").context("can not save a.png");
+        assert_eq!(chain(&error), "can not save a.png: writing failed: disk is full");
     }
 }

@@ -1,1 +1,20 @@
+//! The whole, over the real programs: each producer and viewer is a process of its own.
+//!
+//! `harness` starts and ends them; `actor` is a process that does with the library what no program would do.
 
+#[path = "programs/actor.rs"]
+mod actor;
+#[path = "programs/config.rs"]
+mod config;
+#[path = "programs/crashes.rs"]
+mod crashes;
+#[path = "programs/demo.rs"]
+mod demo;
+#[path = "programs/harness.rs"]
+mod harness;
+#[path = "programs/modes.rs"]
+mod modes;
+#[path = "programs/pipes.rs"]
+mod pipes;
+#[path = "programs/strangers.rs"]
+mod strangers;

@@ -1,0 +1,76 @@
+//! A process that uses the library as no program does: it stops in the middle, to be killed there.
+//!
+//! It is this test binary itself, told by an environment variable which part to play.
+
+use std::io::Write;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use framebus::{Content, Publisher, StreamName, StreamOptions, Subscriber, SubscriberOptions, mark};
+use serde_json::json;
+
+use crate::harness::{Running, TestStream};
+
+const PART: &str = "FRAMEBUS_TEST_PART";
+
+/// Starts an actor: `hold N` takes N frames and keeps them, `write` publishes one marked frame and stops in the middle
+/// of the second.
+pub fn start(stream: &TestStream, part: &str) -> Running {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", "actor::play", "--ignored", "--nocapture", "--test-threads=1"]);
+    command.env(PART, format!("{} {part}", stream.name));
+    Running::start(command)
+}
+
+/// Content of the stream that `write` opens.
+pub fn content() -> Content {
+    Content::Bytes { capacity: 100_000 }
+}
+
+#[test]
+#[ignore = "not a test: the other tests start it as a process"]
+fn play() {
+    let Ok(part) = std::env::var(PART) else { return };
+    let mut words = part.split(' ');
+    let name: StreamName = words.next().unwrap().parse().unwrap();
+    match (words.next().unwrap(), words.next()) {
+        ("hold", Some(count)) => hold(&name, count.parse().unwrap()),
+        ("write", None) => write(&name),
+        other => panic!("no such part: {other:?}"),
+    }
+}
+
+/// Tells the test how far we are, and stays there.
+fn stop_here(sequence: u64) -> ! {
+    // The test runner has begun a line.
+    println!("\n{}", json!({ "at": sequence }));
+    std::io::stdout().flush().unwrap();
+    // Should the test die, this must not stay for ever.
+    std::thread::sleep(Duration::from_secs(120));
+    std::process::exit(1);
+}
+
+fn hold(name: &StreamName, count: usize) {
+    let mut options = SubscriberOptions::default();
+    options.label = "holder".to_owned();
+    options.patience = Duration::from_secs(60);
+    let mut subscriber = Subscriber::attach_with(name, options).unwrap();
+    let mut frames = Vec::new();
+    while frames.len() < count {
+        assert!(subscriber.wait(Instant::now() + Duration::from_secs(60)).unwrap());
+        frames.extend(subscriber.latest().unwrap());
+    }
+    stop_here(frames.last().unwrap().info().sequence);
+}
+
+fn write(name: &StreamName) {
+    let mut publisher = Publisher::open(name, &StreamOptions::new(content())).unwrap();
+    let mut loan = publisher.loan().unwrap();
+    let sequence = loan.sequence();
+    mark::stamp(&mut loan, sequence, 0);
+    loan.publish();
+    let mut loan = publisher.loan().unwrap();
+    let half = loan.len() / 2;
+    loan[..half].fill(0xee);
+    stop_here(loan.sequence());
+}

@@ -189,6 +189,7 @@ impl Subscriber {
     ///
     /// # Errors
     /// As for [`latest`](Self::latest).
+    #[allow(clippy::should_implement_trait)] // None means "none so far" here
     #[inline(always)]
     pub fn next(&mut self) -> Result<Option<Frame>, AcquireError> {
         let pin = self.begin()?;

@@ -87,6 +87,7 @@ impl LeaseSet {
             Err(error) if matches!(error.raw_os_error(), Some(libc::ENOENT | libc::EINVAL)) => Ok(None),
             Err(error) => Err(error),
         }
+        .map(|set| set.filter(|set| set.size().is_ok_and(|size| size == SEMAPHORES as usize)))
     }
 
     pub(crate) fn from_id(id: i32) -> Self {

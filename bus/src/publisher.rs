@@ -173,8 +173,11 @@ impl Publisher {
         }
     }
 
-    /// Subscribers that are attached and ready. Asks the kernel.
+    /// Subscribers that are attached and ready. Asks the kernel. 0 in a forked child.
     pub fn subscribers(&self) -> usize {
+        if !self.process.is_current() {
+            return 0;
+        }
         let dropped = self.stream.lease.set().dropped_places();
         let places = self.stream.places_view.places().iter().enumerate();
         let ready = |place: &Place| place.counters.attached_ns.load(Acquire) != 0;
@@ -183,11 +186,16 @@ impl Publisher {
 
     /// Counts a frame that was published behind its deadline. Whoever keeps the rate knows.
     pub fn count_late(&self) {
-        self.stream.frames_view.stats().late.fetch_add(1, Relaxed);
+        if self.process.is_current() {
+            self.stream.frames_view.stats().late.fetch_add(1, Relaxed);
+        }
     }
 
-    /// The publisher's counters, over all publishers of this epoch.
+    /// The publisher's counters, over all publishers of this epoch. All 0 in a forked child.
     pub fn counters(&self) -> PublisherCounters {
+        if !self.process.is_current() {
+            return PublisherCounters::default();
+        }
         PublisherCounters::read(self.stream.frames_view.stats())
     }
 }

@@ -320,10 +320,10 @@ pub(crate) fn pin_latest(frames: FrameWords<'_>, word: &AtomicU32) -> Result<Opt
     word.store(pin::ANY, Release);
     fence(SeqCst);
     let newest = unpack(frames.control.latest.load(Acquire)).1;
-    let wanted = if newest == NO_SLOT { pin::NONE } else { pin::of(newest) };
-    match word.compare_exchange(pin::ANY, wanted, AcqRel, Acquire) {
-        Ok(_) if newest == NO_SLOT => Ok(None),
-        Ok(_) => Ok(Some(newest)),
+    // NO_SLOT is no slot of any stream.
+    let newest = if (newest as usize) < frames.records.len() { Some(newest) } else { None };
+    match word.compare_exchange(pin::ANY, newest.map_or(pin::NONE, pin::of), AcqRel, Acquire) {
+        Ok(_) => Ok(newest),
         // The publisher has helped: its choice stands, and is protected since its scan.
         Err(helped) => match pin::slot(helped, frames.records.len()) {
             Some(slot) => Ok(Some(slot)),

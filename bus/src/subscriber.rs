@@ -159,8 +159,12 @@ impl Subscriber {
         base..base.wrapping_add(geometry.slots * geometry.slot_stride)
     }
 
-    /// Whether somebody publishes the stream. Asks the kernel.
+    /// Whether somebody publishes the stream. Asks the kernel. In a forked child of the process that attached, it is
+    /// `Gone`.
     pub fn publisher(&self) -> PublisherState {
+        if !self.attachment.process.is_current() {
+            return PublisherState::Gone;
+        }
         if self.attachment.control().state.load(Acquire) == state::CLOSED {
             return PublisherState::Closed;
         }
@@ -208,7 +212,7 @@ impl Subscriber {
     pub fn wait(&mut self, deadline: Instant) -> Result<bool, AcquireError> {
         loop {
             self.check_process()?;
-            if self.has_newer() {
+            if self.is_behind() {
                 return Ok(true);
             }
             if !self.attachment.is_ready() {
@@ -220,7 +224,7 @@ impl Subscriber {
             match self.options.wait {
                 Wait::Spin => {
                     let mut looks = 0_u32;
-                    while !self.has_newer() && self.attachment.is_ready() {
+                    while !self.is_behind() && self.attachment.is_ready() {
                         std::hint::spin_loop();
                         looks = looks.wrapping_add(1);
                         // The clock is much dearer than a look.
@@ -236,7 +240,7 @@ impl Subscriber {
                     }
                     let place = self.attachment.place();
                     let word = slots::announce_sleep(self.attachment.words(), place);
-                    if !self.has_newer() && self.attachment.is_ready() {
+                    if !self.is_behind() && self.attachment.is_ready() {
                         wait::sleep(&self.attachment.control().futex, word, left);
                     }
                     slots::end_sleep(place);
@@ -245,9 +249,14 @@ impl Subscriber {
         }
     }
 
-    /// Whether there is a frame newer than the last one taken. One load.
+    /// Whether there is a frame newer than the last one taken. No system call; false in a forked child.
     #[inline]
     pub fn has_newer(&self) -> bool {
+        self.attachment.process.is_current() && self.is_behind()
+    }
+
+    #[inline]
+    fn is_behind(&self) -> bool {
         let (latest, _) = unpack(self.attachment.control().latest.load(Acquire));
         latest > self.last && latest >= self.attachment.first_sequence()
     }
@@ -267,7 +276,7 @@ impl Subscriber {
     fn begin(&mut self) -> Result<usize, AcquireError> {
         self.check_process()?;
         // Nobody writes to an epoch that has ended, so what we did not take there stays there to be taken first.
-        if !self.attachment.is_ready() && !self.has_newer() {
+        if !self.attachment.is_ready() && !self.is_behind() {
             self.follow(Instant::now())?;
         }
         let max_held = self.attachment.geometry().max_held;

@@ -36,6 +36,8 @@ mod attach;
 mod clock;
 mod error;
 mod format;
+#[allow(unsafe_code)] // slots are read under a pin
+mod frame;
 mod geometry;
 mod image_view;
 mod inspect;
@@ -61,7 +63,6 @@ mod region;
 #[allow(unsafe_code)] // segments
 mod segment;
 mod slots;
-#[allow(unsafe_code)] // slots are read under a pin
 mod subscriber;
 #[allow(unsafe_code)] // one instruction
 mod sync;
@@ -75,6 +76,7 @@ pub use error::{
     Stranger, SystemError,
 };
 pub use format::{ImageShape, PixelFormat, Plane};
+pub use frame::Frame;
 pub use geometry::{Geometry, MAX_HISTORY};
 pub use image_view::ImageView;
 pub use inspect::{StreamStatus, SubscriberStatus, list, remove};
@@ -85,4 +87,4 @@ pub use place::SubscriberCounters;
 pub use publisher::{Loan, Publisher, PublisherCounters};
 #[cfg(feature = "records")]
 pub use record::{Record, RecordFrame, RecordLoan, RecordPublisher, RecordSubscriber};
-pub use subscriber::{Frame, PublisherState, Subscriber, SubscriberOptions, Wait};
+pub use subscriber::{PublisherState, Subscriber, SubscriberOptions, Wait};

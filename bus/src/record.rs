@@ -7,11 +7,12 @@ use std::time::Instant;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use crate::error::{AcquireError, AttachError, LoanError, OpenError};
+use crate::frame::Frame;
 use crate::layout::FrameInfo;
 use crate::name::StreamName;
 use crate::options::{Content, StreamOptions};
 use crate::publisher::{Loan, Publisher};
-use crate::subscriber::{Frame, Subscriber, SubscriberOptions};
+use crate::subscriber::{Subscriber, SubscriberOptions};
 
 /// A plain-data type that can be a stream's record: any bytes are a value of it, and it has no padding.
 ///

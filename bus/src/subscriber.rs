@@ -1,17 +1,15 @@
 //! Subscribing: the newest frame, or every frame in order, read in place.
 
-use std::ops::Deref;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::time::{Duration, Instant};
 
 use crate::attach;
 use crate::clock::now_ns;
 use crate::error::{AcquireError, AttachError};
-use crate::format::{ImageShape, PixelFormat};
+use crate::frame::Frame;
 use crate::geometry::Geometry;
-use crate::image_view::ImageView;
-use crate::keep::{Kept, Lent};
-use crate::layout::{FrameInfo, state};
+use crate::keep::Kept;
+use crate::layout::state;
 use crate::lease::Holder;
 use crate::name::StreamName;
 use crate::options::{Content, Rate};
@@ -387,93 +385,6 @@ impl Subscriber {
 /// The name of this program (proc(5), `/proc/self/comm`).
 fn program_name() -> String {
     std::fs::read_to_string("/proc/self/comm").map(|name| name.trim().to_owned()).unwrap_or_default()
-}
-
-/// A frame, read where the publisher wrote it. Dereferences to its payload bytes.
-///
-/// They do not change for as long as it lives, whatever the publisher does; dropping it gives the slot back. It may be
-/// sent to another thread, and outlive its [`Subscriber`] and the stream.
-pub struct Frame {
-    attachment: Lent,
-    slot: u32,
-    len: usize,
-}
-
-impl Frame {
-    #[inline]
-    fn new(attachment: Lent, slot: u16) -> Self {
-        // SAFETY: the slot was just pinned, and stays so until this frame is dropped.
-        let len = unsafe { attachment.frames_view.pinned_info(slot) }.len as usize;
-        let len = len.min(attachment.geometry().slot_capacity);
-        Self { attachment, slot: slot.into(), len }
-    }
-
-    /// Sequence, times, shape and the publisher's own bytes.
-    ///
-    /// # Panics
-    /// In a forked child of the process that took the frame: there is no memory there.
-    #[inline]
-    pub fn info(&self) -> &FrameInfo {
-        self.refuse_fork();
-        // SAFETY: the slot is pinned until this frame is dropped.
-        unsafe { self.attachment.frames_view.pinned_info(self.slot as u16) }
-    }
-
-    /// The frame's image shape; `None` where it is no image.
-    pub fn shape(&self) -> Option<ImageShape> {
-        let info = self.info();
-        let format = PixelFormat::from_code(info.format)?;
-        let shape = ImageShape::with_stride(info.width, info.height, format, info.stride_bytes).ok()?;
-        (shape.frame_bytes() <= self.len).then_some(shape)
-    }
-
-    /// The frame as an image; `None` where it is none.
-    ///
-    /// ```no_run
-    /// # let mut camera = framebus::Subscriber::attach(&"robot/front".parse()?)?;
-    /// # let frame = camera.latest()?.ok_or("no frame")?;
-    /// let image = frame.image().ok_or("no image")?;
-    /// let brightest_of_row_0 = image.row(0, 0).iter().max();
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn image(&self) -> Option<ImageView<'_>> {
-        ImageView::new(self.shape()?, self)
-    }
-
-    /// A child has neither the mapping nor the pin; better a word than a SIGSEGV.
-    #[inline]
-    fn refuse_fork(&self) {
-        assert!(self.attachment.process.is_current(), "a frame was used in a forked child of the process that took it");
-    }
-}
-
-impl Deref for Frame {
-    type Target = [u8];
-
-    /// # Panics
-    /// In a forked child of the process that took the frame.
-    #[inline]
-    fn deref(&self) -> &[u8] {
-        self.refuse_fork();
-        // SAFETY: the slot is pinned until this frame is dropped, and `len` was bounded by the slot's capacity.
-        unsafe { self.attachment.frames_view.pinned_bytes(self.slot as u16, self.len) }
-    }
-}
-
-impl std::fmt::Debug for Frame {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.debug_struct("Frame").field("slot", &self.slot).field("len", &self.len).finish_non_exhaustive()
-    }
-}
-
-impl Drop for Frame {
-    #[inline]
-    fn drop(&mut self) {
-        if self.attachment.process.is_current() {
-            slots::release(&self.attachment.place().pins[self.attachment.pin()]);
-            self.attachment.tell_publisher();
-        }
-    }
 }
 
 impl Drop for Subscriber {

@@ -3,6 +3,7 @@
 pub(crate) mod sysv;
 
 use std::io;
+use std::ops::{Deref, Range};
 use std::ptr::NonNull;
 
 use crate::process::Process;
@@ -17,7 +18,7 @@ pub(crate) struct WriteMapping(Mapping);
 
 /// An attached segment. Detached when dropped; absent in forked children.
 #[derive(Debug)]
-struct Mapping {
+pub(crate) struct Mapping {
     base: NonNull<u8>,
     bytes: usize,
     process: Process,
@@ -30,61 +31,57 @@ unsafe impl Send for Mapping {}
 unsafe impl Sync for Mapping {}
 
 impl ReadMapping {
-    pub(crate) fn base(&self) -> NonNull<u8> {
-        self.0.base
-    }
-
-    pub(crate) fn bytes(&self) -> usize {
-        self.0.bytes
-    }
-
-    pub(crate) fn process(&self) -> Process {
-        self.0.process
-    }
-
     /// Maps what is there of `range`, so that the first access costs no page fault. Best effort.
-    pub(crate) fn populate(&self, range: std::ops::Range<usize>) {
-        let _ = self.0.advise(range, libc::MADV_POPULATE_READ);
-    }
-
-    /// See [`WriteMapping::use_huge_pages`].
-    pub(crate) fn use_huge_pages(&self, range: std::ops::Range<usize>) {
-        self.0.use_huge_pages(range);
+    pub(crate) fn populate(&self, range: Range<usize>) {
+        let _ = self.advise(range, libc::MADV_POPULATE_READ);
     }
 }
 
 impl WriteMapping {
-    pub(crate) fn base(&self) -> NonNull<u8> {
-        self.0.base
-    }
-
-    pub(crate) fn bytes(&self) -> usize {
-        self.0.bytes
-    }
-
-    pub(crate) fn process(&self) -> Process {
-        self.0.process
-    }
-
     /// Gives `range` memory now, so that the first write costs no page fault. Best effort.
-    pub(crate) fn populate(&self, range: std::ops::Range<usize>) {
-        let _ = self.0.advise(range, libc::MADV_POPULATE_WRITE);
+    pub(crate) fn populate(&self, range: Range<usize>) {
+        let _ = self.advise(range, libc::MADV_POPULATE_WRITE);
     }
+}
 
-    /// Asks for large pages in `range`. Best effort: the kernel's `shmem_enabled` decides.
-    pub(crate) fn use_huge_pages(&self, range: std::ops::Range<usize>) {
-        self.0.use_huge_pages(range);
+impl Deref for ReadMapping {
+    type Target = Mapping;
+
+    fn deref(&self) -> &Mapping {
+        &self.0
+    }
+}
+
+impl Deref for WriteMapping {
+    type Target = Mapping;
+
+    fn deref(&self) -> &Mapping {
+        &self.0
     }
 }
 
 impl Mapping {
-    fn use_huge_pages(&self, range: std::ops::Range<usize>) {
+    pub(crate) fn base(&self) -> NonNull<u8> {
+        self.base
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// The process that it is in.
+    pub(crate) fn process(&self) -> Process {
+        self.process
+    }
+
+    /// Asks for large pages in `range`. Best effort: the kernel's `shmem_enabled` decides.
+    pub(crate) fn use_huge_pages(&self, range: Range<usize>) {
         if self.advise(range.clone(), libc::MADV_HUGEPAGE).is_ok() {
             let _ = self.advise(range, libc::MADV_COLLAPSE);
         }
     }
 
-    fn advise(&self, range: std::ops::Range<usize>, advice: libc::c_int) -> io::Result<()> {
+    fn advise(&self, range: Range<usize>, advice: libc::c_int) -> io::Result<()> {
         assert!(range.start <= range.end && range.end <= self.bytes, "advice within the mapping");
         // SAFETY: the range lies in this mapping, and none of the advices used here changes what the memory holds.
         let result = unsafe { libc::madvise(self.base.as_ptr().add(range.start).cast(), range.len(), advice) };

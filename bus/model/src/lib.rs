@@ -18,4 +18,33 @@ mod words;
 #[cfg(test)]
 mod checks;
 #[cfg(test)]
+mod variants;
+#[cfg(test)]
 mod world;
+
+/// Each check on the code as it is.
+#[cfg(test)]
+mod as_it_is {
+    use crate::checks;
+
+    macro_rules! holds {
+        ($($check:ident)*) => { $( #[test] fn $check() { checks::$check() } )* };
+    }
+
+    holds! {
+        latest_of_one_reader_is_never_torn
+        next_of_one_reader_is_never_torn
+        a_reader_that_holds_two_frames_keeps_both
+        two_readers_do_not_disturb_each_other
+        a_dead_readers_place_is_used_again_safely
+        a_publisher_that_died_in_a_loan_is_succeeded
+        a_successor_of_a_dead_publisher_goes_on
+        no_wake_up_is_lost
+    }
+
+    #[test]
+    #[should_panic(expected = "a slot is always free")]
+    fn one_slot_fewer_is_too_few() {
+        checks::one_slot_fewer();
+    }
+}

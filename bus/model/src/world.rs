@@ -2,8 +2,8 @@
 
 use loom::cell::UnsafeCell;
 
+use super::slots::{self, FrameWords, PlaceSet, SlotLedger};
 use crate::layout::{Control, Place, SlotRecord};
-use crate::slots::{self, FrameWords, PlaceSet, SlotLedger};
 use crate::sync::Ordering::Acquire;
 use crate::sync::{AtomicU32, AtomicU64};
 use crate::words::{NO_SLOT, pack, pin, unpack};

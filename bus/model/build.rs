@@ -48,7 +48,8 @@ fn write_module(out: &mut String, variant: &Variant, slots: &Path, source: &Path
     let (slots, world, checks) = (slots.display(), source.join("world.rs"), source.join("checks.rs"));
     writeln!(
         out,
-        "mod {name} {{
+        "#[allow(clippy::all)]
+mod {name} {{
     #[path = {slots:?}]
     mod slots;
     #[path = {world:?}]

@@ -6,6 +6,7 @@ use crate::format::PixelFormat;
 use crate::name::StreamName;
 use std::fmt;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A name that can not be a bus's or a stream's.
@@ -388,7 +389,7 @@ pub enum AttachError {
 }
 
 /// Why there is no slot to write.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LoanError {
     /// All slots are held; the frame was counted as refused.
@@ -426,6 +427,14 @@ pub enum LoanError {
     Forked {
         /// The stream.
         stream: StreamName,
+    },
+    /// The stream's semaphore set was removed (`ipcrm -s`, logind's `RemoveIPC`), and the stream could not be opened anew.
+    #[error("the lease on stream {stream} was removed by somebody, and it could not be claimed again")]
+    LeaseLost {
+        /// The stream.
+        stream: StreamName,
+        /// Why not.
+        source: Arc<OpenError>,
     },
     /// 2^48 frames were published.
     #[error("stream {stream} has used up its sequence numbers; remove and create it")]

@@ -193,6 +193,13 @@ impl Lease {
     pub(crate) fn holder(&self) -> Holder {
         self.holder
     }
+
+    /// False where the set was removed, and the lease with it.
+    pub(crate) fn exists(&self) -> bool {
+        // SAFETY: GETVAL uses no buffer.
+        let value = unsafe { libc::semctl(self.set.id, self.holder.semaphore().into(), libc::GETVAL) };
+        value != -1 || !is_gone(&io::Error::last_os_error())
+    }
 }
 
 impl Drop for Lease {

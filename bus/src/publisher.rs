@@ -2,6 +2,7 @@
 
 use std::mem::ManuallyDrop;
 use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::clock::now_ns;
@@ -19,6 +20,9 @@ use crate::sync::Ordering::{Acquire, Relaxed, SeqCst};
 use crate::sync::fence;
 use crate::wait;
 use crate::words::MAX_SEQUENCE;
+
+/// Time between two looks at whether the lease still exists.
+const LOOK_AT_LEASE_NS: u64 = 1_000_000_000;
 
 /// The one who writes a stream.
 ///
@@ -44,6 +48,9 @@ pub struct Publisher {
     /// By slot: its info is the template but for the numbers of the last frame, so it need not be written again.
     prepared: Box<[bool]>,
     process: Process,
+    /// When to look at the lease again, and whether it is time.
+    next_look_ns: u64,
+    look_is_due: bool,
     stream: OwnedStream,
 }
 
@@ -56,7 +63,11 @@ impl Publisher {
     /// # Errors
     /// [`OpenError`]; whatever existed is then as it was.
     pub fn open(name: &StreamName, options: &StreamOptions) -> Result<Self, OpenError> {
-        let stream = lifecycle::open(name, options)?;
+        Ok(Self::on(lifecycle::open(name, options)?, name, options))
+    }
+
+    /// A publisher of a stream that was opened.
+    fn on(stream: OwnedStream, name: &StreamName, options: &StreamOptions) -> Self {
         let waits = matches!(options.on_full, OnFull::Wait(_));
         let words = stream.frames_view.words();
         let mut ledger = SlotLedger::recover(words, stream.frames_view.geometry().max_held, waits);
@@ -69,7 +80,17 @@ impl Publisher {
         }
         let process = stream.frames.process();
         let prepared = vec![false; stream.frames_view.geometry().slots].into();
-        Ok(Self { name: name.clone(), options: options.clone(), ledger, template, prepared, process, stream })
+        Self {
+            name: name.clone(),
+            options: options.clone(),
+            ledger,
+            template,
+            prepared,
+            process,
+            next_look_ns: now_ns() + LOOK_AT_LEASE_NS,
+            look_is_due: false,
+            stream,
+        }
     }
 
     /// The stream's name.
@@ -92,7 +113,8 @@ impl Publisher {
         self.ledger.next_sequence()
     }
 
-    /// Lends the slot for the next frame: no system call, and no waiting, unless no slot is free and `on_full` says so.
+    /// Lends the slot for the next frame: no system call (but one a second, to see whether our lease still exists), and no
+    /// waiting, unless no slot is free and `on_full` says so.
     ///
     /// The slot holds whatever an earlier frame left there.
     ///
@@ -104,6 +126,9 @@ impl Publisher {
         if !self.process.is_current() || self.ledger.next_sequence() > MAX_SEQUENCE {
             return Err(self.unusable());
         }
+        if self.look_is_due {
+            self.look_at_lease()?;
+        }
         let slot = match self.claim() {
             Ok(slot) => slot,
             Err(blocked) => self.claim_late(blocked)?,
@@ -111,6 +136,31 @@ impl Publisher {
         let mut loan = Loan { publisher: self, slot };
         loan.begin_info();
         Ok(loan)
+    }
+
+    /// Somebody may have removed the semaphore set under us (`ipcrm -s`, or systemd-logind with `RemoveIPC`). Without it
+    /// nobody can tell who lives, so the stream goes on in a new epoch with a new set, and subscribers move there.
+    #[cold]
+    fn look_at_lease(&mut self) -> Result<(), LoanError> {
+        (self.look_is_due, self.next_look_ns) = (false, now_ns() + LOOK_AT_LEASE_NS);
+        if self.stream.lease.exists() {
+            return Ok(());
+        }
+        let stream = lifecycle::open(&self.name, &self.options).map_err(|source| {
+            // Not ours any more, or not now: every loan shall say so.
+            self.look_is_due = true;
+            LoanError::LeaseLost { stream: self.name.clone(), source: Arc::new(source) }
+        })?;
+        // The new epoch has taken the old one's place; nothing of that is ours to close.
+        let publisher = Self::on(stream, &self.name, &self.options);
+        let old = std::mem::replace(self, publisher);
+        old.leave();
+        Ok(())
+    }
+
+    /// Ends without closing the stream.
+    fn leave(mut self) {
+        self.options.persist = true;
     }
 
     #[cold]
@@ -318,7 +368,8 @@ impl Loan<'_> {
         &mut self.custom_info().user
     }
 
-    /// Makes the frame the newest, and wakes who sleeps for it; returns its sequence. No system call when nobody sleeps.
+    /// Makes the frame the newest, and wakes who sleeps for it; returns its sequence. No system call when nobody sleeps,
+    /// but for one in the first loan of each second.
     #[inline]
     pub fn publish(self) -> u64 {
         // Published is not abandoned.
@@ -330,7 +381,8 @@ impl Loan<'_> {
             info.capture_ns = now;
         }
         let slot = loan.slot;
-        let Publisher { ledger, stream, .. } = &mut *loan.publisher;
+        let Publisher { ledger, stream, next_look_ns, look_is_due, .. } = &mut *loan.publisher;
+        *look_is_due |= now >= *next_look_ns;
         let words = stream.frames_view.words();
         if ledger.publish(words, stream.places_view.places(), slot) {
             wait::wake_all(&words.control.futex);

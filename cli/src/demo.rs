@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::Context;
 use crossbeam_channel::{Receiver, Sender, unbounded};
@@ -44,7 +44,6 @@ struct Message {
 
 /// A process that prints JSON. Ended when dropped.
 struct Actor {
-    label: String,
     child: Child,
     summary: Option<Value>,
     ended: bool,
@@ -60,6 +59,8 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
     let mut file = tempfile::Builder::new().prefix("framebus-demo-").suffix(".toml").tempfile()?;
     file.write_all(preset.as_bytes()).context("writing the demo's config")?;
 
+    // Files have the time of a coarser clock, which may be behind.
+    let begun = SystemTime::now() - Duration::from_millis(100);
     let stop = Arc::new(AtomicBool::new(false));
     framebus_program::on_interrupt(&stop)?;
     let (sender, messages) = unbounded();
@@ -75,9 +76,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
             // Not the first picture: the moving parts shall have moved.
             rest.extend(["--snapshot", snapshot, "--snapshot-after", "30"]);
         }
-        let mut actor = Actor::start("viewer", index, path, &common, &rest, &sender)?;
-        actor.label = label;
-        actors.push(actor);
+        actors.push(Actor::start("viewer", index, path, &common, &rest, &sender)?);
     }
     drop(sender);
 
@@ -85,7 +84,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
     let interrupted = play(&mut actors, &messages, &bar, &stop, arguments);
     bar.finish_and_clear();
     let codes: Vec<bool> = actors.iter_mut().map(Actor::succeeded).collect();
-    let summary = summarize(&actors, &codes, arguments);
+    let summary = summarize(&actors, &codes, arguments, begun);
     let ok = summary["ok"] == true || interrupted && codes.iter().all(|&code| code);
     let mut out = std::io::stdout().lock();
     if arguments.json {
@@ -120,7 +119,7 @@ impl Actor {
             }
             let _ = sender.send(Message { from: index, line: None });
         });
-        Ok(Self { label: program.to_owned(), child, summary: None, ended: false })
+        Ok(Self { child, summary: None, ended: false })
     }
 
     /// Asks it to end, as Ctrl-C would.
@@ -203,19 +202,12 @@ fn microseconds(ns: &Value) -> String {
     ns.as_f64().map_or("-".to_owned(), |ns| format!("{:.0} µs", ns / 1000.0))
 }
 
-fn summarize(actors: &[Actor], codes: &[bool], arguments: &Arguments) -> Value {
+fn summarize(actors: &[Actor], codes: &[bool], arguments: &Arguments, begun: SystemTime) -> Value {
     let summary = |actor: &Actor| actor.summary.clone().unwrap_or(Value::Null);
-    let viewers: Vec<Value> = actors[1..]
-        .iter()
-        .map(|actor| {
-            let mut viewer = summary(actor);
-            if let Some(object) = viewer.as_object_mut() {
-                object.insert("label".to_owned(), json!(actor.label));
-            }
-            viewer
-        })
-        .collect();
-    let snapshot = arguments.snapshot.exists().then(|| arguments.snapshot.display().to_string());
+    let viewers: Vec<Value> = actors[1..].iter().map(summary).collect();
+    // One from an earlier run is none of this one.
+    let is_new = |path: &Path| path.metadata().and_then(|file| file.modified()).is_ok_and(|time| time >= begun);
+    let snapshot = is_new(&arguments.snapshot).then(|| arguments.snapshot.display().to_string());
     let clean = |viewer: &Value| viewer["torn"] == 0 && viewer["frames"].as_u64() > Some(0);
     let ok = codes.iter().all(|&code| code) && viewers.iter().all(clean) && snapshot.is_some();
     json!({ "kind": "summary", "producer": summary(&actors[0]), "viewers": viewers, "snapshot": snapshot, "ok": ok })

@@ -28,7 +28,10 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
         }
     }
     if streams.is_empty() && !arguments.json {
-        eprintln!("no streams; framebus demo makes some");
+        match prefix {
+            "" => eprintln!("no streams; framebus demo makes some"),
+            prefix => eprintln!("no streams whose name begins with {prefix}; framebus ls shows all"),
+        }
     }
     Ok(0)
 }

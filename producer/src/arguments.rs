@@ -74,6 +74,7 @@ pub struct Arguments {
     /// Begin when so many viewers are attached
     #[arg(long, value_name = "NUMBER", default_value_t = 0, help_heading = "Run")]
     pub await_viewers: usize,
+
     /// End after so many frames
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(1..), help_heading = "Run")]
     pub frames: Option<u64>,

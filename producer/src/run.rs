@@ -86,7 +86,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
 /// A stream's readers may come in any order; who wants them to see the first frame waits for them here.
 fn await_viewers(publisher: &Publisher, viewers: usize, stop: &Stop) {
     if publisher.subscribers() < viewers {
-        tracing::info!("waiting for {viewers} viewers of stream {}", publisher.name());
+        tracing::info!("waiting until {viewers} of the stream's viewers are attached: {}", publisher.name());
     }
     while publisher.subscribers() < viewers && !stop.is_asked() {
         std::thread::sleep(Duration::from_millis(5));

@@ -165,3 +165,25 @@ fn a_subscriber_waits_over_the_death_of_its_publisher() {
         assert!(waiting.join().unwrap());
     });
 }
+
+#[test]
+fn a_stream_whose_semaphores_are_removed_goes_on_in_a_new_epoch() {
+    let stream = TestStream::new("ipcrm");
+    let viewer = stream.viewer("--verify");
+    let producer = stream.producer("--width 64 --height 48 --format mono8 --rate 200");
+    let seen = viewer.wait_for("last_sequence", 5)["last_sequence"].as_u64().unwrap();
+    let before = stream.status().unwrap().segment_id;
+    // SAFETY: plain integers; the set is this test's own.
+    let removed = unsafe { libc::semctl(libc::semget(stream.name.key(), 0, 0), 0, libc::IPC_RMID) };
+    assert_eq!(removed, 0);
+    // Meanwhile everybody counts as alive.
+    let moved = eventually("the publisher has noticed", || {
+        stream.status().filter(|status| status.segment_id != before && status.publisher == PublisherState::Alive)
+    });
+    assert!(moved.last_sequence >= seen, "sequences go on");
+    viewer.wait_for("last_sequence", moved.last_sequence + 5);
+    let viewer = viewer.interrupt();
+    assert_eq!((viewer.number("torn"), viewer.number("epochs")), (0, 1), "{viewer:?}");
+    let producer = producer.interrupt();
+    assert_eq!(producer.number("drops"), 0, "{producer:?}");
+}

@@ -25,7 +25,7 @@ fn video(frames: usize) -> Vec<u8> {
 fn through_the_bus(producer: &str) -> (Vec<u8>, Vec<u8>) {
     let video = video(120);
     let stream = TestStream::new("y4m");
-    let mut viewer = stream.command("viewer", "--mode every --pipe y4m --quiet --frames 120");
+    let mut viewer = stream.command("viewer", "--mode every --pipe y4m --quiet --until-closed");
     let mut viewer = viewer.stdout(Stdio::piped()).spawn().unwrap();
     let mut producer = stream.command("producer", &format!("--source y4m:- --await-viewers 1 {producer}"));
     let mut producer = producer.stdin(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();

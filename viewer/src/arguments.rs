@@ -49,6 +49,10 @@ pub struct Arguments {
     #[arg(long, value_name = "S", value_parser = positive_seconds)]
     pub seconds: Option<Duration>,
 
+    /// Stop when the producer closes the stream, instead of waiting for the next one
+    #[arg(long)]
+    pub until_closed: bool,
+
     /// How long to wait for a stream that is not there, in seconds; without it for ever, and 0 is not at all
     #[arg(long, value_name = "S", value_parser = seconds)]
     pub patience: Option<Duration>,

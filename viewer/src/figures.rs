@@ -81,6 +81,7 @@ pub(crate) struct Latency {
 pub(crate) struct Interval<'a> {
     pub kind: &'static str,
     pub stream: &'a str,
+    pub label: &'a str,
     /// Since attaching.
     pub seconds: f64,
     pub frames: u64,
@@ -95,7 +96,8 @@ pub(crate) struct Interval<'a> {
     pub age_ns: Option<u64>,
     /// Frames held at this moment.
     pub held: usize,
-    pub last_sequence: u64,
+    /// `None` before the first frame.
+    pub last_sequence: Option<u64>,
 }
 
 /// A run's figures, as `--json` prints them last.
@@ -105,6 +107,8 @@ pub struct Summary {
     pub kind: &'static str,
     /// The stream, `BUS/NAME`.
     pub stream: String,
+    /// What the viewer is called.
+    pub label: String,
     /// New frames taken.
     pub frames: u64,
     /// Frames passed over because a newer one was taken.
@@ -115,7 +119,7 @@ pub struct Summary {
     pub torn: u64,
     /// Frames that `--verify` looked at.
     pub verified: u64,
-    /// New frames a second, from the first to the last; 0 with fewer than two.
+    /// New frames a second, from the first one published after attaching to the last; 0 with fewer than two.
     pub fps: f64,
     /// Median of the latency, in ns; `None` where no frame was published after attaching.
     pub latency_p50_ns: Option<u64>,
@@ -123,10 +127,10 @@ pub struct Summary {
     pub latency_p99_ns: Option<u64>,
     /// Longest latency, in ns.
     pub latency_max_ns: Option<u64>,
-    /// Sequence of the first frame taken; 0 where there was none.
-    pub first_sequence: u64,
-    /// Sequence of the last frame taken; 0 where there was none.
-    pub last_sequence: u64,
+    /// Sequence of the first frame taken; `None` where there was none.
+    pub first_sequence: Option<u64>,
+    /// Sequence of the last frame taken; `None` where there was none.
+    pub last_sequence: Option<u64>,
     /// Since attaching.
     pub seconds: f64,
     /// How often the producer was gone and another one came.
@@ -146,12 +150,15 @@ impl Summary {
 #[derive(Debug)]
 pub(crate) struct Figures {
     stream: String,
+    label: String,
     total: Latencies,
     interval: Latencies,
     /// Counts, and time since attaching, at the end of the last interval.
     reported: (Counts, Duration),
     first: Option<Sighting>,
     last: Option<Sighting>,
+    /// When the first frame came that was published after attaching, in ns, and how many have come since, it too.
+    timed: Option<(u64, u64)>,
     pub restarts: u64,
     pub epochs: u64,
 }
@@ -165,10 +172,11 @@ struct Sighting {
 }
 
 impl Figures {
-    pub(crate) fn new(stream: String) -> anyhow::Result<Self> {
+    pub(crate) fn new(stream: String, label: String) -> anyhow::Result<Self> {
         let (total, interval) = (Latencies::new()?, Latencies::new()?);
         let reported = Default::default();
-        Ok(Self { stream, total, interval, reported, first: None, last: None, restarts: 0, epochs: 0 })
+        let (first, last, timed) = (None, None, None);
+        Ok(Self { stream, label, total, interval, reported, first, last, timed, restarts: 0, epochs: 0 })
     }
 
     /// Takes note of a new frame; `latency_ns` is `None` where it tells nothing.
@@ -179,6 +187,7 @@ impl Figures {
         if let Some(ns) = latency_ns {
             self.total.record(ns);
             self.interval.record(ns);
+            self.timed.get_or_insert((acquired_ns, 0)).1 += 1;
         }
     }
 
@@ -192,6 +201,7 @@ impl Figures {
         Interval {
             kind: "interval",
             stream: &self.stream,
+            label: &self.label,
             seconds: seconds.as_secs_f64(),
             frames,
             skipped,
@@ -201,25 +211,25 @@ impl Figures {
             latency,
             age_ns: self.last.map(|last| now_ns.saturating_sub(last.capture_ns)),
             held,
-            last_sequence: self.last.map_or(0, |last| last.sequence),
+            last_sequence: self.last.map(|last| last.sequence),
         }
     }
 
     /// The figures of the whole run.
     pub(crate) fn summary(&self, counts: Counts, seconds: Duration) -> Summary {
         let Latency { latency_p50_ns, latency_p99_ns, latency_max_ns } = self.total.read();
-        let between_ns = match (self.first, self.last) {
-            (Some(first), Some(last)) => last.acquired_ns - first.acquired_ns,
-            _ => 0,
-        };
-        // The first frame begins the time that is measured, so it is not among those that came in it.
-        let fps = match between_ns {
-            0 => 0.0,
-            ns => counts.frames.saturating_sub(1) as f64 * 1e9 / ns as f64,
+        // The first frame begins the time that is measured, so it is not among those that came in it. One that was there
+        // already when we attached came at no time in particular.
+        let fps = match (self.timed, self.last) {
+            (Some((begun_ns, frames)), Some(last)) if last.acquired_ns > begun_ns => {
+                (frames - 1) as f64 * 1e9 / (last.acquired_ns - begun_ns) as f64
+            }
+            _ => 0.0,
         };
         Summary {
             kind: "summary",
             stream: self.stream.clone(),
+            label: self.label.clone(),
             frames: counts.frames,
             skipped: counts.skipped,
             missed: counts.missed,
@@ -229,8 +239,8 @@ impl Figures {
             latency_p50_ns,
             latency_p99_ns,
             latency_max_ns,
-            first_sequence: self.first.map_or(0, |first| first.sequence),
-            last_sequence: self.last.map_or(0, |last| last.sequence),
+            first_sequence: self.first.map(|first| first.sequence),
+            last_sequence: self.last.map(|last| last.sequence),
             seconds: seconds.as_secs_f64(),
             restarts: self.restarts,
             epochs: self.epochs,
@@ -248,20 +258,20 @@ mod tests {
 
     #[test]
     fn the_rate_is_that_between_the_first_and_the_last_frame() {
-        let mut figures = Figures::new("a/b".into()).unwrap();
+        let mut figures = Figures::new("a/b".into(), "viewer".into()).unwrap();
         assert_eq!(figures.summary(counts(0, 0), Duration::from_secs(9)).fps, 0.0);
         for frame in 0..11 {
             figures.saw(frame + 5, 0, 7_000_000_000 + frame * 100_000_000, Some(1000 + frame));
         }
         let summary = figures.summary(counts(11, 0), Duration::from_secs(60));
         assert!((summary.fps - 10.0).abs() < 1e-9, "{}", summary.fps);
-        assert_eq!((summary.first_sequence, summary.last_sequence), (5, 15));
+        assert_eq!((summary.first_sequence, summary.last_sequence), (Some(5), Some(15)));
         assert_eq!((summary.latency_p50_ns, summary.latency_max_ns), (Some(1005), Some(1010)));
     }
 
     #[test]
     fn an_interval_has_only_its_own_frames() {
-        let mut figures = Figures::new("a/b".into()).unwrap();
+        let mut figures = Figures::new("a/b".into(), "viewer".into()).unwrap();
         figures.saw(1, 100, 200, Some(5_000_000));
         let first = figures.end_interval(counts(1, 3), Duration::from_secs(1), 1100, 0);
         assert_eq!((first.frames, first.skipped, first.age_ns), (1, 3, Some(1000)));
@@ -278,14 +288,14 @@ mod tests {
 
     #[test]
     fn a_latency_beyond_the_histogram_keeps_its_maximum() {
-        let mut figures = Figures::new("a/b".into()).unwrap();
+        let mut figures = Figures::new("a/b".into(), "viewer".into()).unwrap();
         figures.saw(1, 0, 0, Some(3_600_000_000_000));
         assert_eq!(figures.summary(counts(1, 0), Duration::ZERO).latency_max_ns, Some(3_600_000_000_000));
     }
 
     #[test]
     fn json_has_the_promised_keys() {
-        let mut figures = Figures::new("a/b".into()).unwrap();
+        let mut figures = Figures::new("a/b".into(), "viewer".into()).unwrap();
         let summary = serde_json::to_value(figures.summary(counts(0, 0), Duration::ZERO)).unwrap();
         for key in [
             "kind",

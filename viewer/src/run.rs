@@ -25,6 +25,8 @@ pub enum End {
     Seconds,
     /// Ctrl-C or SIGTERM.
     Interrupted,
+    /// The producer has closed the stream, and all its frames are taken.
+    Closed,
     /// The reader of standard output has closed it: it has seen enough.
     PipeClosed,
 }
@@ -67,7 +69,8 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     options.lossless = arguments.mode == Mode::Every;
     options.label = arguments.label.clone();
     let Some(subscriber) = attach(&target.name, &options, arguments.patience, &status, &stop)? else {
-        let summary = Figures::new(target.name.to_string())?.summary(Counts::default(), Duration::ZERO);
+        let summary =
+            Figures::new(target.name.to_string(), arguments.label.clone())?.summary(Counts::default(), Duration::ZERO);
         return conclude(Ok(End::Interrupted), summary, &status);
     };
 

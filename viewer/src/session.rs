@@ -57,7 +57,7 @@ impl<'a> Session<'a> {
         let stream = subscriber.name().to_string();
         let (begun, begun_ns) = (Instant::now(), now_ns());
         let session = Self {
-            figures: Figures::new(stream.clone())?,
+            figures: Figures::new(stream.clone(), arguments.label.clone())?,
             held: VecDeque::with_capacity(arguments.hold_frames + 1),
             next_interval: begun + arguments.interval,
             next_beat: begun,
@@ -108,6 +108,9 @@ impl<'a> Session<'a> {
                 return Ok(end);
             }
             if !self.subscriber.wait(self.next_look(until))? {
+                if self.arguments.until_closed && self.subscriber.publisher() == PublisherState::Closed {
+                    return Ok(End::Closed);
+                }
                 self.look_for_producer();
                 continue;
             }

@@ -146,8 +146,7 @@ fn summary_text(summary: &Summary, verify: bool) -> String {
     let Summary { stream, frames, skipped, missed, .. } = summary;
     let seconds = Duration::from_secs_f64(summary.seconds);
     let mut text = format!("{stream}: {frames} frames in {seconds:.1?}");
-    if *frames > 0 {
-        let (first, last) = (summary.first_sequence, summary.last_sequence);
+    if let (Some(first), Some(last)) = (summary.first_sequence, summary.last_sequence) {
         text.push_str(&format!(", {:.2} Hz, sequences {first} to {last}", summary.fps));
     }
     if let (Some(p50), Some(p99), Some(max)) = (summary.latency_p50_ns, summary.latency_p99_ns, summary.latency_max_ns)
@@ -200,7 +199,7 @@ mod tests {
 
     #[test]
     fn the_last_words_explain_what_was_not_seen() {
-        let mut figures = Figures::new("robot/front".into()).unwrap();
+        let mut figures = Figures::new("robot/front".into(), "viewer".into()).unwrap();
         figures.saw(3, 0, 0, Some(1500));
         figures.saw(13, 0, 500_000_000, Some(2500));
         let counts = Counts { frames: 2, skipped: 7, missed: 2, verified: 2, torn: 1 };
@@ -215,7 +214,7 @@ mod tests {
 
     #[test]
     fn a_live_line_has_all_figures() {
-        let mut figures = Figures::new("robot/front".into()).unwrap();
+        let mut figures = Figures::new("robot/front".into(), "viewer".into()).unwrap();
         let counts = Counts::default();
         let text = interval_text(&figures.end_interval(counts, Duration::from_secs(1), 0, 0), false);
         assert_eq!(text, "robot/front  0.0 Hz  no new frame  skipped 0  missed 0  held 0");

@@ -142,7 +142,7 @@ pub(crate) const FAULTS: &[Variant] = &[
                 CLAIM,
                 "let asked = dropped();\n let early = std::mem::replace(&mut self.early, asked);\n match self.find_free(frames, places, None) {",
             ),
-            ("self.find_free(frames, places, Some(dropped()))", "self.find_free(frames, places, Some(early))"),
+            ("self.claim_from_the_dead(frames, places, dropped())", "self.claim_from_the_dead(frames, places, early)"),
             ("in_window: SlotSet,\n    futex: u32,", "in_window: SlotSet,\n    futex: u32,\n    early: PlaceSet,"),
             (
                 "futex: frames.control.futex.load(Relaxed),",

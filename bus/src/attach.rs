@@ -36,6 +36,8 @@ pub(crate) struct Attachment {
     pub frames_view: FramesView,
     places_view: PlacesView,
     pub header: Box<FramesHeader>,
+    /// Whether the publisher may wait for us to let go of a frame.
+    pub publisher_waits: bool,
     pub content: Content,
     pub pin_uses: PinUses,
     pub place_index: usize,
@@ -70,21 +72,21 @@ impl Attachment {
         self.control().state.load(Acquire) == state::READY
     }
 
-    /// Whether the publisher may wait for us to let go of a frame.
+    /// Wakes a publisher that waits for what was just let go of.
     #[inline]
-    pub(crate) fn publisher_waits(&self) -> bool {
-        self.header.flags & flags::WAITS != 0
+    pub(crate) fn tell_publisher(&self) {
+        if self.publisher_waits {
+            self.wake_publisher();
+        }
     }
 
-    /// Wakes a publisher that waits for what was just let go of.
-    pub(crate) fn tell_publisher(&self) {
-        if self.publisher_waits() {
-            let header = self.places_view.header();
-            fence(SeqCst);
-            if header.publisher_waiting.load(Relaxed) != 0 {
-                header.release_futex.fetch_add(1, Release);
-                wait::wake_all(&header.release_futex);
-            }
+    #[cold]
+    fn wake_publisher(&self) {
+        let header = self.places_view.header();
+        fence(SeqCst);
+        if header.publisher_waiting.load(Relaxed) != 0 {
+            header.release_futex.fetch_add(1, Release);
+            wait::wake_all(&header.release_futex);
         }
     }
 
@@ -210,6 +212,7 @@ fn attach_now(
     let attachment = Attachment {
         frames_view: FramesView::of_reader(&frames, geometry),
         places_view,
+        publisher_waits: header.flags & flags::WAITS != 0,
         content,
         pin_uses: PinUses::new(),
         place_index: place_of(&lease),

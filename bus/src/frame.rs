@@ -11,7 +11,7 @@ use crate::slots;
 /// A frame, read where the publisher wrote it. Dereferences to its payload bytes.
 ///
 /// They do not change for as long as it lives, whatever the publisher does; dropping it gives the slot back. It may be
-/// sent to another thread, and outlive its [`Subscriber`] and the stream.
+/// sent to another thread, and outlive its [`Subscriber`](crate::Subscriber) and the stream.
 pub struct Frame {
     attachment: Lent,
     slot: u32,

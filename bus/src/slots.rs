@@ -186,6 +186,7 @@ impl SlotLedger {
     /// Finds a slot that nobody reads and nobody may begin to read, the lowest one. (I2, I4)
     ///
     /// `dropped` asks the kernel which places have no holder; it is called only where no slot would be free otherwise.
+    #[inline]
     pub(crate) fn claim(
         &mut self,
         frames: FrameWords<'_>,
@@ -193,30 +194,35 @@ impl SlotLedger {
         dropped: impl FnOnce() -> PlaceSet,
     ) -> Result<u16, Blocked> {
         match self.find_free(frames, places, None) {
-            Ok(slot) => Ok(slot),
+            Some(slot) => Ok(slot),
             // Asked after the withdrawal: who claims a dead one's place later than this finds the slots withdrawn
             // already, so ignoring the place's pins is safe. Asked before, it would not be.
-            Err(_) => self.find_free(frames, places, Some(dropped())),
+            None => self.claim_from_the_dead(frames, places, dropped()),
         }
     }
 
+    #[cold]
+    fn claim_from_the_dead(&self, frames: FrameWords<'_>, places: &[Place], dead: PlaceSet) -> Result<u16, Blocked> {
+        self.find_free(frames, places, Some(dead)).ok_or_else(|| match self.unread(places, Some(dead)) {
+            unread if unread != PlaceSet::default() => Blocked::Unread(unread),
+            _ => Blocked::Held(self.holders(places, dead)),
+        })
+    }
+
     #[inline]
-    fn find_free(&self, frames: FrameWords<'_>, places: &[Place], dead: Option<PlaceSet>) -> Result<u16, Blocked> {
-        if self.waits {
-            let unread = self.unread(places, dead);
-            if unread != PlaceSet::default() {
-                return Err(Blocked::Unread(unread));
-            }
+    fn find_free(&self, frames: FrameWords<'_>, places: &[Place], dead: Option<PlaceSet>) -> Option<u16> {
+        if self.waits && self.unread(places, dead) != PlaceSet::default() {
+            return None;
         }
         // 64 slots at a time: low ones are preferred, so there is seldom a second round.
         for block in 0..self.in_window.0.len() {
             let busy = self.in_window.0[block] | self.pinned_in(block, frames, places, dead);
             let slot = block * 64 + busy.trailing_ones() as usize;
             if busy != u64::MAX && slot < self.slots {
-                return Ok(slot as u16);
+                return Some(slot as u16);
             }
         }
-        Err(Blocked::Held(self.holders(places, dead)))
+        None
     }
 
     /// Lossless places that still want the frame which the next publication pushes out of the window.
@@ -267,13 +273,12 @@ impl SlotLedger {
     }
 
     /// Who holds slots outside the window: to say it, not to decide by it, so a moment's difference to the scan is no harm.
-    #[cold]
-    fn holders(&self, places: &[Place], dead: Option<PlaceSet>) -> PlaceSet {
+    fn holders(&self, places: &[Place], dead: PlaceSet) -> PlaceSet {
         let mut holders = PlaceSet::default();
         for (index, place) in places.iter().enumerate() {
             let mut slots =
                 place.pins[..self.max_held].iter().filter_map(|word| pin::slot(word.load(Relaxed), self.slots));
-            if slots.any(|slot| !self.in_window.contains(slot)) && !dead.is_some_and(|dead| dead.contains(index)) {
+            if slots.any(|slot| !self.in_window.contains(slot)) && !dead.contains(index) {
                 holders.insert(index);
             }
         }
@@ -281,6 +286,7 @@ impl SlotLedger {
     }
 
     /// Makes the frame in the claimed `slot` the newest. True: somebody sleeps and must be woken.
+    #[inline]
     pub(crate) fn publish(&mut self, frames: FrameWords<'_>, places: &[Place], slot: u16) -> bool {
         let sequence = self.next_sequence;
         let packed = pack(sequence, slot);
@@ -303,11 +309,13 @@ impl SlotLedger {
     }
 
     /// Moves the futex word on, and fences. True: somebody sleeps on the word and must be woken. (F, W)
+    #[inline]
     pub(crate) fn ring(&mut self, frames: FrameWords<'_>, places: &[Place]) -> bool {
         self.futex = self.futex.wrapping_add(1);
         frames.control.futex.store(self.futex, Release);
         fence(SeqCst);
-        places.iter().any(|place| place.waiting.load(Relaxed) != 0)
+        // All flags without a branch between them: as a rule none is set.
+        places.iter().fold(0, |flags, place| flags | place.waiting.load(Relaxed)) != 0
     }
 }
 

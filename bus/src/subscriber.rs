@@ -137,7 +137,7 @@ impl Subscriber {
 
     /// Whether this subscriber takes part in the publisher's waiting.
     pub fn is_lossless(&self) -> bool {
-        self.options.lossless && self.attachment.publisher_waits()
+        self.options.lossless && self.attachment.publisher_waits
     }
 
     /// What this subscriber has counted since it was made.

@@ -82,7 +82,7 @@ pub(crate) struct Interval<'a> {
     pub kind: &'static str,
     pub stream: &'a str,
     pub label: &'a str,
-    /// Since attaching.
+    /// Length of this interval.
     pub seconds: f64,
     pub frames: u64,
     pub skipped: u64,
@@ -202,7 +202,7 @@ impl Figures {
             kind: "interval",
             stream: &self.stream,
             label: &self.label,
-            seconds: seconds.as_secs_f64(),
+            seconds: length,
             frames,
             skipped,
             missed,

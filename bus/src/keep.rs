@@ -18,12 +18,11 @@
 
 use std::ops::Deref;
 use std::ptr::NonNull;
-use std::sync::Arc;
-use std::sync::atomic::AtomicU8;
-use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 
 use crate::attach::Attachment;
 use crate::layout::MAX_HELD;
+use crate::sync::Ordering::{AcqRel, Acquire, Relaxed};
+use crate::sync::{Arc, AtomicU8};
 
 const FREE: u8 = 0;
 const HELD: u8 = 1;
@@ -35,7 +34,7 @@ pub(crate) struct PinUses([AtomicU8; MAX_HELD as usize]);
 
 impl PinUses {
     pub(crate) fn new() -> Self {
-        Self([const { AtomicU8::new(FREE) }; MAX_HELD as usize])
+        Self(std::array::from_fn(|_| AtomicU8::new(FREE)))
     }
 
     /// The first of `pins` pins that no frame uses.

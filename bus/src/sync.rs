@@ -1,10 +1,11 @@
 //! The atomics of the slot protocol, in one place.
 //!
-//! `slots.rs` takes its atomics from `crate::sync` and its records from `crate::layout`. The crate `bus/model`
-//! compiles the very same `slots.rs` against a `sync` of loom's atomics, so what is model-checked is the code that
+//! `slots.rs` and `keep.rs` take their atomics from here. The crate `bus/model` compiles the very same files against a
+//! `sync` of loom's atomics, so what is model-checked is the code that
 //! runs, not a copy of it.
 
-pub(crate) use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+pub(crate) use std::sync::Arc;
+pub(crate) use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 
 /// `std::sync::atomic::fence`, with the cheaper of the two instructions that make a full fence on x86-64.
 ///

@@ -10,7 +10,7 @@ use super::slots::{self, PlaceSet, SlotLedger};
 use super::world::{Reader, Size, World};
 
 /// Runs a model in all its executions, or in those with at most `preemptions`.
-fn explore(name: &str, preemptions: Option<usize>, model: impl Fn() + Sync + Send + 'static) {
+pub(crate) fn explore(name: &str, preemptions: Option<usize>, model: impl Fn() + Sync + Send + 'static) {
     let executions = StdArc::new(StdU64::new(0));
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = preemptions;

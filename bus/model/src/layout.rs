@@ -16,3 +16,6 @@ pub(crate) struct Place {
     pub cursor: AtomicU64,
     pub pins: Vec<AtomicU32>,
 }
+
+/// Pins that `keep.rs` looks after.
+pub(crate) const MAX_HELD: u32 = 1;

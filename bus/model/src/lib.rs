@@ -1,6 +1,6 @@
 //! The slot protocol under loom: every interleaving, and every value that the memory model lets a load return.
 //!
-//! `slots.rs` and `words.rs` are compiled here a second time, from the same files, against the loom versions of the two
+//! `slots.rs`, `words.rs` and `keep.rs` are compiled here a second time, from the same files, against the loom versions of the
 //! modules that they use: `sync` and `layout`. So what is checked is the code that runs.
 //!
 //! A run of a model is one *execution*; loom goes through all of them, or through all with a bounded number of
@@ -9,6 +9,11 @@
 #![allow(dead_code)] // what slots.rs and words.rs have for others
 #![allow(clippy::duplicate_mod)] // each changed copy of slots.rs has its own world and checks
 
+#[cfg(test)]
+mod attach;
+#[cfg(test)]
+#[path = "../../src/keep.rs"]
+mod keep;
 mod layout;
 #[path = "../../src/slots.rs"]
 mod slots;
@@ -22,6 +27,40 @@ mod checks;
 mod variants;
 #[cfg(test)]
 mod world;
+
+/// A frame and its subscriber end at the same time: the attachment goes once, behind the last use of it.
+#[cfg(test)]
+mod keeping {
+    use crate::attach::Attachment;
+    use crate::keep::{Kept, Lent, PinUses};
+    use crate::sync::{Arc, AtomicU32, Ordering::Relaxed};
+    use loom::thread;
+
+    fn look(frame: &Lent) {
+        frame.memory.with(|memory| {
+            // SAFETY: loom reports a panic where this access races with another one.
+            assert_eq!(unsafe { *memory }, 7, "the memory is gone");
+        });
+    }
+
+    #[test]
+    fn the_attachment_goes_once_behind_its_last_use() {
+        crate::checks::explore("a frame and its subscriber end", None, || {
+            let gone = Arc::new(AtomicU32::new(0));
+            let memory = loom::cell::UnsafeCell::new(7);
+            let kept = Kept::new(Attachment { pin_uses: PinUses::new(), memory, gone: gone.clone() });
+            let frame = kept.lend(0);
+            let reader = thread::spawn(move || look(&frame));
+            // The pin is free again when the frame is gone, and may be used for the next one.
+            if kept.pin_uses.first_free(1).is_some() {
+                look(&kept.lend(0));
+            }
+            drop(kept);
+            reader.join().unwrap();
+            assert_eq!(gone.load(Relaxed), 1);
+        });
+    }
+}
 
 /// Each check on the code as it is.
 #[cfg(test)]

@@ -9,9 +9,7 @@
 #![allow(dead_code)] // what slots.rs and words.rs have for others
 #![allow(clippy::duplicate_mod)] // each changed copy of slots.rs has its own world and checks
 
-#[cfg(test)]
 mod attach;
-#[cfg(test)]
 #[path = "../../src/keep.rs"]
 mod keep;
 mod layout;

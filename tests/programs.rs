@@ -12,6 +12,8 @@ mod crashes;
 mod demo;
 #[path = "programs/harness.rs"]
 mod harness;
+#[path = "programs/layout.rs"]
+mod layout;
 #[path = "programs/modes.rs"]
 mod modes;
 #[path = "programs/pipes.rs"]

@@ -7,7 +7,7 @@
 //! open:  semaphore set (made where there is none) ── claim semaphore 0 ── look at the segment under the key
 //!          none                          → create
 //!          ours, ready, same geometry    → take over: the next sequence, in the same segment
-//!          ours, ready, other geometry   → new epoch: mark superseded, remove, create
+//!          ours, ready, other geometry   → new epoch: rehearse the creation, mark superseded, remove, create
 //!          ours, superseded or closed    → its end was interrupted: remove, create
 //!          ours, unfinished              → its creator died: remove, create
 //!          anything else                 → error, nothing touched
@@ -212,6 +212,7 @@ impl Opening<'_> {
 
     /// Ends an epoch whose publisher is dead, and begins the next one behind its last sequence. (L4)
     fn supersede(self, id: SegmentId, header: &FramesHeader, geometry: Geometry) -> Result<OwnedStream, OpenError> {
+        self.rehearse()?;
         let frames = sysv::attach_write(id).map_err(self.failed("shmat", "attaching"))?;
         let view = FramesView::of_writer(&frames, geometry);
         // Completes what the dead publisher began, so that no sequence which somebody has seen is used again.
@@ -221,6 +222,20 @@ impl Opening<'_> {
         }
         end_epoch(&frames, view, state::SUPERSEDED);
         self.replace(id, last)
+    }
+
+    /// Whether the new epoch's memory can be had: the old one has to go first, because both have the same key, and it must
+    /// not go for nothing. (L5)
+    ///
+    fn rehearse(&self) -> Result<(), OpenError> {
+        let bytes = self.geometry.frames_bytes;
+        let created = sysv::create(libc::IPC_PRIVATE, bytes, frames_mode(self.options.mode));
+        let id = created.map_err(self.failed("shmget", &format!("creating the new frames ({bytes} bytes) of")))?;
+        let attached = sysv::attach_write(id);
+        let locked = if self.options.lock && attached.is_ok() { sysv::lock(id) } else { Ok(()) };
+        sysv::remove(id).map_err(self.failed("shmctl", "removing the trial of"))?;
+        attached.map_err(self.failed("shmat", "attaching the new frames of"))?;
+        Ok(locked.map_err(self.failed("shmctl(SHM_LOCK)", "locking the memory of"))?)
     }
 
     fn header(&self) -> FramesHeader {

@@ -312,6 +312,27 @@ fn subscribers_follow_to_another_geometry_and_keep_what_they_hold() {
 }
 
 #[test]
+fn a_stream_is_not_given_up_for_one_that_can_not_be_made() {
+    let stream = TestStream::new();
+    let mut publisher = stream.publisher(|options| options.persist = true);
+    let mut subscriber = stream.subscriber();
+    publish(&mut publisher, 7);
+    drop(publisher);
+    // More than there are addresses.
+    let mut options = StreamOptions::new(Content::Bytes { capacity: 1 << 31 });
+    options.slots = Slots::Exactly(MAX_SLOTS);
+    let error = Publisher::open(&stream.0, &options).map(drop).unwrap_err();
+    assert!(matches!(error, OpenError::System(_)), "{error}");
+    assert_eq!(subscriber.latest().unwrap().unwrap()[0], 7);
+    assert_eq!(subscriber.publisher(), PublisherState::Gone, "neither closed nor superseded");
+    let mut late = stream.subscriber();
+    assert_eq!(late.latest().unwrap().unwrap()[0], 7);
+    let mut successor = stream.publisher(|_| {});
+    assert_eq!(publish(&mut successor, 8), 2);
+    assert_eq!((subscriber.latest().unwrap().unwrap()[0], subscriber.epoch()), (8, 0));
+}
+
+#[test]
 fn a_closed_stream_is_seen_as_closed_and_its_successor_is_found() {
     let stream = TestStream::new();
     let mut publisher = stream.publisher(|_| {});

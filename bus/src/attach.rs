@@ -210,7 +210,7 @@ fn attach_now(
         }
     };
     let attachment = Attachment {
-        frames_view: FramesView::of_reader(&frames, geometry),
+        frames_view: FramesView::of(&frames, geometry),
         places_view,
         publisher_waits: header.flags & flags::WAITS != 0,
         content,

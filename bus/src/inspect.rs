@@ -101,7 +101,7 @@ fn describe(
     state: u32,
     name: StreamName,
 ) -> StreamStatus {
-    let view = FramesView::of_reader(frames, geometry);
+    let view = FramesView::of(frames, geometry);
     let set = LeaseSet::from_id(header.leases_id);
     let (last_sequence, slot) = unpack(view.words().control.latest.load(Acquire));
     let published_ns = view.words().records.get(slot as usize).map(|_| view.observe_publish_ns(slot));
@@ -135,7 +135,7 @@ fn subscribers(view: &FramesView, header: &FramesHeader, name: &StreamName, set:
     if !ours || mapping.bytes() < geometry.places_bytes {
         return Vec::new();
     }
-    let places_view = PlacesView::of_reader(&mapping, geometry);
+    let places_view = PlacesView::of(&mapping, geometry);
     let places = places_view.places();
     let alive = (0..geometry.max_subscribers).filter(|&index| set.is_held(Holder::Place(index)));
     let held = |index: usize| {
@@ -217,6 +217,6 @@ fn check_ours(name: &StreamName, id: SegmentId) -> Result<(), RemoveError> {
 fn readers(name: &StreamName, id: SegmentId, set: LeaseSet) -> Vec<PlaceHolder> {
     let Ok(frames) = sysv::attach_read(id) else { return Vec::new() };
     let Found::Stream(header, geometry, _) = region::examine(&frames, name) else { return Vec::new() };
-    let view = FramesView::of_reader(&frames, geometry);
+    let view = FramesView::of(&frames, geometry);
     subscribers(&view, &header, name, set).into_iter().map(|subscriber| subscriber.holder).collect()
 }

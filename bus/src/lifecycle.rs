@@ -214,7 +214,7 @@ impl Opening<'_> {
     fn supersede(self, id: SegmentId, header: &FramesHeader, geometry: Geometry) -> Result<OwnedStream, OpenError> {
         self.rehearse()?;
         let frames = sysv::attach_write(id).map_err(self.failed("shmat", "attaching"))?;
-        let view = FramesView::of_writer(&frames, geometry);
+        let view = FramesView::of(&frames, geometry);
         // Completes what the dead publisher began, so that no sequence which somebody has seen is used again.
         let last = SlotLedger::recover(view.words(), geometry.max_held, false).next_sequence() - 1;
         if let Some(places) = self.attach_places(header)? {
@@ -270,7 +270,7 @@ impl Opening<'_> {
         region::write_places_header(&places, &self.geometry, header.cookie, self.name);
         header.places_id = places_id.0;
         region::write_header(&frames, &header);
-        let view = FramesView::of_writer(&frames, self.geometry);
+        let view = FramesView::of(&frames, self.geometry);
         view.words().control.latest.store(pack(header.base_sequence, NO_SLOT), Release);
         self.prepare_memory(&frames, frames_id)?;
         let stream = self.finish(frames_id, places_id, frames, places)?;
@@ -330,7 +330,7 @@ impl Opening<'_> {
             sysv::set_access(id, mode, group).map_err(self.failed("shmctl", "setting mode and group of"))?;
         }
         self.lease.set().set_access(mode, group).map_err(self.failed("semctl", "setting mode and group of"))?;
-        let frames_view = FramesView::of_writer(&frames, self.geometry);
+        let frames_view = FramesView::of(&frames, self.geometry);
         let places_view = PlacesView::of(&places, &self.geometry);
         frames_view.stats().publishers.fetch_add(1, Relaxed);
         frames_view.stats().pid.store(std::process::id(), Relaxed);
@@ -439,7 +439,7 @@ pub(crate) fn end(name: &StreamName, id: SegmentId) -> std::io::Result<()> {
     let mapping = sysv::attach_read(id)?;
     if let Found::Stream(_, geometry, _) = region::examine(&mapping, name) {
         let frames = sysv::attach_write(id)?;
-        end_epoch(&frames, FramesView::of_writer(&frames, geometry), state::CLOSED);
+        end_epoch(&frames, FramesView::of(&frames, geometry), state::CLOSED);
     }
     sysv::remove(id)
 }

@@ -14,7 +14,7 @@ use crate::error::Stranger;
 use crate::geometry::Geometry;
 use crate::layout::*;
 use crate::name::StreamName;
-use crate::segment::{ReadMapping, WriteMapping};
+use crate::segment::{Mapping, ReadMapping, WriteMapping};
 use crate::slots::FrameWords;
 use crate::sync::{AtomicU64, Ordering};
 
@@ -54,13 +54,7 @@ unsafe impl Sync for FramesView {}
 
 impl FramesView {
     /// A view of a mapping whose size is that of `geometry` (R1). The caller keeps the mapping (R2).
-    pub(crate) fn of_reader(mapping: &ReadMapping, geometry: Geometry) -> Self {
-        assert!(mapping.bytes() >= geometry.frames_bytes, "the geometry was checked against the mapping");
-        Self { base: mapping.base(), geometry }
-    }
-
-    /// As [`of_reader`](Self::of_reader), for the publisher's mapping.
-    pub(crate) fn of_writer(mapping: &WriteMapping, geometry: Geometry) -> Self {
+    pub(crate) fn of(mapping: &Mapping, geometry: Geometry) -> Self {
         assert!(mapping.bytes() >= geometry.frames_bytes, "the geometry was checked against the mapping");
         Self { base: mapping.base(), geometry }
     }
@@ -175,13 +169,7 @@ unsafe impl Sync for PlacesView {}
 
 impl PlacesView {
     /// A view of a mapping of `geometry.places_bytes` (R1). The caller keeps the mapping (R2).
-    pub(crate) fn of(mapping: &WriteMapping, geometry: &Geometry) -> Self {
-        assert!(mapping.bytes() >= geometry.places_bytes, "the geometry was checked against the mapping");
-        Self { base: mapping.base(), places: geometry.max_subscribers }
-    }
-
-    /// As [`of`](Self::of), of a read-only mapping: for looking only.
-    pub(crate) fn of_reader(mapping: &ReadMapping, geometry: &Geometry) -> Self {
+    pub(crate) fn of(mapping: &Mapping, geometry: &Geometry) -> Self {
         assert!(mapping.bytes() >= geometry.places_bytes, "the geometry was checked against the mapping");
         Self { base: mapping.base(), places: geometry.max_subscribers }
     }

@@ -1,6 +1,7 @@
-//! The whole, over the real programs: each producer and viewer is a process of its own.
+//! The whole, over the real programs, on System V segments: each producer and viewer is a process of its own.
 //!
 //! `harness` starts and ends them; `actor` is a process that does with the library what no program would do.
+//! `programs_file` has the same on mapped files.
 
 #[path = "programs/actor.rs"]
 mod actor;
@@ -18,5 +19,12 @@ mod layout;
 mod modes;
 #[path = "programs/pipes.rs"]
 mod pipes;
+#[path = "programs/removed.rs"]
+mod removed;
 #[path = "programs/strangers.rs"]
 mod strangers;
+
+/// What is tested.
+pub fn backend() -> framebus::Backend {
+    framebus::Backend::SysV
+}

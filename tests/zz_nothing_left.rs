@@ -7,7 +7,8 @@
 mod leftovers;
 
 #[test]
-fn no_test_leaves_a_segment_or_a_semaphore_set() {
+fn no_test_leaves_a_segment_a_semaphore_set_or_a_file() {
     assert_eq!(leftovers::segments(), Vec::<String>::new());
     assert_eq!(leftovers::semaphore_sets(), Vec::<String>::new());
+    assert_eq!(leftovers::directories(), Vec::<String>::new());
 }

@@ -8,7 +8,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::error::{AttachError, SystemError};
+use crate::backend::Backend;
+use crate::call::CallError;
+use crate::error::AttachError;
 use crate::format::{ImageShape, PixelFormat};
 use crate::geometry::Geometry;
 use crate::keep::PinUses;
@@ -19,8 +21,8 @@ use crate::options::{Content, Rate};
 use crate::place;
 use crate::process::Process;
 use crate::region::{self, Found, FoundPlaces, FramesView, PlacesView};
-use crate::segment::sysv::{self, SegmentId};
-use crate::segment::{ReadMapping, WriteMapping};
+use crate::segment::{Part, ReadMapping, WriteMapping};
+use crate::site::{Segment, Site};
 use crate::slots::FrameWords;
 use crate::sync::Ordering::{Acquire, Relaxed, Release, SeqCst};
 use crate::sync::fence;
@@ -117,14 +119,16 @@ impl Attachment {
 ///
 /// `lease` is one that this subscriber has from an earlier epoch; it is used again where it can be.
 pub(crate) fn attach(
+    backend: &Backend,
     name: &StreamName,
     label: &str,
     lease: Option<Arc<Lease>>,
     begun: Instant,
     deadline: Instant,
 ) -> Result<Attachment, AttachError> {
+    let site = Site::of(backend, name);
     loop {
-        match attach_now(name, label, lease.clone(), begun)? {
+        match attach_now(&site, name, label, lease.clone(), begun)? {
             Outcome::Attached(attachment) => return Ok(*attachment),
             // It went away under us, and has perhaps a successor already: this can not go on for ever, because each
             // time somebody else has made progress.
@@ -149,18 +153,24 @@ enum Outcome {
 }
 
 fn attach_now(
+    site: &Site,
     name: &StreamName,
     label: &str,
     lease: Option<Arc<Lease>>,
     begun: Instant,
 ) -> Result<Outcome, AttachError> {
-    let failed = |call, action: &str| SystemError::new(call, format!("{action} stream {name}"));
+    let failed = |action: &str| CallError::at(format!("{action} stream {name}"));
     let not_found = || Ok(Outcome::NotThere(AttachError::NotFound { stream: name.clone(), waited: begun.elapsed() }));
-    let Some(id) = sysv::find(name.key()).map_err(failed("shmget", "looking for"))? else { return not_found() };
-    let frames = match sysv::attach_read(id) {
+    let stranger = |segment: &Segment, stranger| AttachError::Stranger {
+        stream: name.clone(),
+        object: site.describe(segment, Part::Frames),
+        stranger,
+    };
+    let Some(segment) = site.find(Part::Frames).map_err(failed("looking for"))? else { return not_found() };
+    let frames = match segment.attach_read() {
         Ok(frames) => frames,
-        Err(error) if is_gone(&error) => return not_found(),
-        Err(error) => return Err(failed("shmat", "attaching the frames of")(error).into()),
+        Err(error) if error.is_gone() => return not_found(),
+        Err(error) => return Err(failed("attaching the frames of")(error).into()),
     };
     let (header, geometry) = match region::examine(&frames, name) {
         Found::Stream(header, geometry, state::READY) => (header, geometry),
@@ -169,17 +179,18 @@ fn attach_now(
             let error = AttachError::Unfinished { stream: name.clone(), waited: begun.elapsed() };
             return Ok(Outcome::NotThere(error));
         }
-        Found::Stranger(stranger) => {
-            return Err(AttachError::Stranger { stream: name.clone(), id: id.0, key: name.key(), stranger });
-        }
+        Found::Stranger(reason) => return Err(stranger(&segment, reason)),
     };
-    let places_id = SegmentId(header.places_id);
-    let places = match sysv::attach_write(places_id) {
+    let found = site.find(Part::Places).map_err(failed("looking for the places of"))?;
+    let Some(segment_of_places) = found.filter(|places| places.number() == header.places_id) else {
+        return not_found();
+    };
+    let places = match segment_of_places.attach_write() {
         Ok(places) => places,
-        Err(error) if is_gone(&error) => return not_found(),
-        Err(error) => return Err(failed("shmat", "attaching the places of")(error).into()),
+        Err(error) if error.is_gone() => return not_found(),
+        Err(error) => return Err(failed("attaching the places of")(error).into()),
     };
-    let same = sysv::attach_read(places_id).is_ok_and(
+    let same = segment_of_places.attach_read().is_ok_and(
         |look| matches!(region::examine_places(&look, name), FoundPlaces::Ours(cookie) if cookie == header.cookie),
     );
     if !same || places.bytes() < geometry.places_bytes {
@@ -187,26 +198,31 @@ fn attach_now(
     }
     let places_view = PlacesView::of(&places, &geometry);
 
-    let set = LeaseSet::from_id(header.leases_id);
-    let lease = match lease.filter(|lease| lease.set() == set && place_of(lease) < geometry.max_subscribers) {
+    let usable = |lease: &Arc<Lease>| {
+        lease.set().number() == header.leases_id && place_of(lease) < geometry.max_subscribers && lease.set().exists()
+    };
+    let Some(set) = site.leases_of(header.leases_id).map_err(failed("opening the leases of"))? else {
+        return not_found();
+    };
+    let lease = match lease.filter(usable) {
         Some(lease) => lease,
-        None => match claim_place(set, geometry.max_subscribers) {
+        None => match claim_place(&set, geometry.max_subscribers) {
             Ok(lease) => Arc::new(lease),
             Err(Refused::Gone) => return not_found(),
             Err(Refused::Held) => {
                 let all = 0..geometry.max_subscribers;
-                let holders = place::holders(places_view.places(), set, all);
+                let holders = place::holders(places_view.places(), &set, all);
                 let max_subscribers = geometry.max_subscribers as u32;
                 return Err(AttachError::Full { stream: name.clone(), max_subscribers, holders });
             }
-            Err(Refused::System(error)) => return Err(failed("semop", "claiming a place of")(error).into()),
+            Err(Refused::System(error)) => return Err(failed("claiming a place of")(error).into()),
         },
     };
     let content = match content_of(&header) {
         Ok(content) => content,
         Err((field, found)) => {
-            let stranger = crate::error::Stranger::Damaged { field, found, expected: 1 };
-            return Err(AttachError::Stranger { stream: name.clone(), id: id.0, key: name.key(), stranger });
+            let damaged = crate::error::Stranger::Damaged { field, found, expected: 1 };
+            return Err(stranger(&segment, damaged));
         }
     };
     let attachment = Attachment {
@@ -246,11 +262,6 @@ impl Attachment {
     }
 }
 
-/// The segment was removed between two of our calls.
-fn is_gone(error: &std::io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(libc::EIDRM | libc::EINVAL))
-}
-
 fn place_of(lease: &Lease) -> usize {
     match lease.holder() {
         Holder::Place(index) => index,
@@ -258,7 +269,7 @@ fn place_of(lease: &Lease) -> usize {
     }
 }
 
-fn claim_place(set: LeaseSet, places: usize) -> Result<Lease, Refused> {
+fn claim_place(set: &LeaseSet, places: usize) -> Result<Lease, Refused> {
     for index in 0..places {
         match set.claim(Holder::Place(index)) {
             Err(Refused::Held) => {}

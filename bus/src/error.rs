@@ -141,13 +141,6 @@ pub struct SystemError {
     pub source: io::Error,
 }
 
-impl SystemError {
-    pub(crate) fn new(call: &'static str, action: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
-        let action = action.into();
-        move |source| Self { action, call, source }
-    }
-}
-
 fn remedy(call: &str, error: &io::Error) -> &'static str {
     match (call, error.raw_os_error()) {
         ("shmget", Some(libc::ENOSPC)) => {
@@ -155,6 +148,10 @@ fn remedy(call: &str, error: &io::Error) -> &'static str {
              and kernel.shmall"
         }
         ("shmget", Some(libc::EINVAL)) => "; the segment is larger than kernel.shmmax allows",
+        ("fallocate" | "open" | "mkdir" | "write", Some(libc::ENOSPC)) => {
+            "; the file system is full: use fewer slots or smaller frames, give it more memory (in containers: --shm-size), \
+             or use backend = \"sysv\", which it does not bound"
+        }
         ("semget", Some(libc::ENOSPC)) => {
             "; all System V semaphores are in use: look at ipcs -s, remove what is stale, or raise kernel.sem"
         }
@@ -163,7 +160,7 @@ fn remedy(call: &str, error: &io::Error) -> &'static str {
              run as its owner"
         }
         (_, Some(libc::ENOMEM)) => "; there is not enough memory: use fewer slots or smaller frames",
-        ("shmctl(SHM_LOCK)", _) => "; raise RLIMIT_MEMLOCK (ulimit -l), or leave lock = false",
+        ("shmctl(SHM_LOCK)" | "mlock", _) => "; raise RLIMIT_MEMLOCK (ulimit -l), or leave lock = false",
         _ => "",
     }
 }
@@ -211,8 +208,8 @@ impl fmt::Display for Stranger {
             ),
             Stranger::Damaged { field, found, expected } => write!(
                 out,
-                "its header is damaged, {field} is {found}, expected {expected}: stop its publisher and remove it with \
-                 ipcrm"
+                "its header is damaged, {field} is {found}, expected {expected}: stop its publisher and remove it by hand \
+                 (ipcrm, or rm for a file)"
             ),
         }
     }
@@ -281,28 +278,26 @@ pub enum OpenError {
         pid: Option<u32>,
     },
     /// The key is in use by something else.
-    #[error("can not open stream {stream}: there is a {object} under its key {key:#x}, and {stranger}")]
+    #[error("can not open stream {stream}: there is {object}, and {stranger}")]
     Stranger {
         /// The stream.
         stream: StreamName,
-        /// `segment (id 7)` or `semaphore set`.
+        /// What is there: a segment with its id and key, a semaphore set, a file.
         object: String,
-        /// The System V key.
-        key: i32,
         /// Whose it is.
         stranger: Stranger,
     },
     /// The creation of the stream was begun by a process that is not provably dead.
     #[error(
-        "can not open stream {stream}: the segment (id {id}) under its key {key:#x} is empty, and {} that created it may \
-         still be at work; where it is not, remove the segment with ipcrm -m {id}",
+        "can not open stream {stream}: there is {object} that is empty, and {} that created it may still be at work; where \
+         it is not, remove the segment with ipcrm -m {id}",
         pid_text(pid)
     )]
     Unfinished {
         /// The stream.
         stream: StreamName,
-        /// The System V key.
-        key: i32,
+        /// The segment, with its id and key.
+        object: String,
         /// The segment's id.
         id: i32,
         /// Its creator.
@@ -348,14 +343,12 @@ pub enum AttachError {
         waited: Duration,
     },
     /// The key is in use by something else.
-    #[error("can not attach to stream {stream}: there is a segment (id {id}) under its key {key:#x}, but {stranger}")]
+    #[error("can not attach to stream {stream}: there is {object}, but {stranger}")]
     Stranger {
         /// The stream.
         stream: StreamName,
-        /// The segment's id.
-        id: i32,
-        /// The System V key.
-        key: i32,
+        /// What is there: a segment with its id and key, or a file.
+        object: String,
         /// Whose it is.
         stranger: Stranger,
     },
@@ -428,8 +421,8 @@ pub enum LoanError {
         /// The stream.
         stream: StreamName,
     },
-    /// The stream's semaphore set was removed (`ipcrm -s`, logind's `RemoveIPC`), and the stream could not be opened anew.
-    #[error("the lease on stream {stream} was removed by somebody, and it could not be claimed again")]
+    /// The stream's leases or segments were removed (`ipcrm`, `rm`, logind's `RemoveIPC`), and it could not be opened anew.
+    #[error("stream {stream} was removed by somebody while it was published, and it could not be opened anew")]
     LeaseLost {
         /// The stream.
         stream: StreamName,
@@ -516,15 +509,22 @@ pub enum RemoveError {
         /// Who reads.
         holders: Vec<PlaceHolder>,
     },
+    /// Its leases were removed, so nobody can tell who uses it.
+    #[error(
+        "can not remove stream {stream}: its leases were removed by somebody, so it can not be told who uses it; stop its \
+         processes first, or force it: they keep what they hold"
+    )]
+    Unknown {
+        /// The stream.
+        stream: StreamName,
+    },
     /// The key is in use by something else.
-    #[error("can not remove stream {stream}: there is a segment (id {id}) under its key {key:#x}, but {stranger}")]
+    #[error("can not remove stream {stream}: there is {object}, but {stranger}")]
     Stranger {
         /// The stream.
         stream: StreamName,
-        /// The segment's id.
-        id: i32,
-        /// The System V key.
-        key: i32,
+        /// What is there: a segment with its id and key, or a file.
+        object: String,
         /// Whose it is.
         stranger: Stranger,
     },

@@ -2,9 +2,9 @@
 //!
 //! There is no registry: the kernel's own table is walked, and each segment looked at (read-only).
 
-use std::io;
-
 use crate::attach::content_of;
+use crate::backend::Backend;
+use crate::call::CallError;
 use crate::clock::now_ns;
 use crate::error::{PlaceHolder, RemoveError, SystemError};
 use crate::geometry::Geometry;
@@ -16,8 +16,8 @@ use crate::options::{Content, Rate};
 use crate::place::{self, SubscriberCounters};
 use crate::publisher::PublisherCounters;
 use crate::region::{self, Found, FoundPlaces, FramesView, PlacesView};
-use crate::segment::ReadMapping;
-use crate::segment::sysv::{self, SegmentId};
+use crate::segment::{Part, ReadMapping};
+use crate::site::{self, FoundLeases, Row, Segment, Site};
 use crate::subscriber::PublisherState;
 use crate::sync::Ordering::{Acquire, Relaxed};
 use crate::words::{NO_SLOT, pin, unpack};
@@ -28,13 +28,15 @@ use crate::words::{NO_SLOT, pin, unpack};
 pub struct StreamStatus {
     /// Its name.
     pub name: StreamName,
+    /// What it is made of.
+    pub backend: Backend,
     /// What it carries; `None` where the header makes no sense.
     pub content: Option<Content>,
     /// Its nominal rate.
     pub rate: Option<Rate>,
     /// Its numbers of slots and sizes.
     pub geometry: Geometry,
-    /// System V id of its frames segment.
+    /// System V id of its frames segment, or the lower 31 bits of the file's inode number.
     pub segment_id: i32,
     /// Owner.
     pub uid: u32,
@@ -70,31 +72,36 @@ pub struct SubscriberStatus {
     pub blamed: u64,
 }
 
-/// All streams of this IPC namespace that may be read, in the order of their names.
+/// All streams of a backend that may be read, in the order of their names: those of this IPC namespace, or of a
+/// directory.
 ///
 /// # Errors
-/// /proc/sysvipc/shm can not be read.
-pub fn list() -> Result<Vec<StreamStatus>, SystemError> {
-    let table = sysv::all().map_err(SystemError::new("read", "listing /proc/sysvipc/shm"))?;
+/// /proc/sysvipc/shm or the directory can not be read.
+pub fn list(backend: &Backend) -> Result<Vec<StreamStatus>, SystemError> {
+    let rows = site::all(backend).map_err(CallError::at(format!("listing the streams of backend {backend}")))?;
     // Others' segments are none of our business, and segments come and go: what can not be read is left out.
-    let mut streams: Vec<_> = table.into_iter().filter_map(|row| examine_row(row).ok().flatten()).collect();
+    let mut streams: Vec<_> = rows.into_iter().filter_map(|row| examine_row(row, backend).ok().flatten()).collect();
     streams.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(streams)
 }
 
-fn examine_row(row: sysv::TableRow) -> io::Result<Option<StreamStatus>> {
-    let frames = sysv::attach_read(row.id)?;
+fn examine_row(row: Row, backend: &Backend) -> Result<Option<StreamStatus>, CallError> {
+    let frames = row.frames.attach_read()?;
     let Some(header) = region::read_header(&frames).filter(|header| header.magic == FRAMES_MAGIC) else {
         return Ok(None);
     };
     let name = StreamName::new(&region::read_text(&header.bus), &region::read_text(&header.stream));
     let Ok(name) = name else { return Ok(None) };
+    if row.name.as_ref().is_some_and(|place| *place != name) {
+        return Ok(None);
+    }
     let Found::Stream(header, geometry, state) = region::examine(&frames, &name) else { return Ok(None) };
-    Ok(Some(describe(row, &frames, &header, geometry, state, name)))
+    Ok(Some(describe(row, backend, &frames, &header, geometry, state, name)))
 }
 
 fn describe(
-    row: sysv::TableRow,
+    row: Row,
+    backend: &Backend,
     frames: &ReadMapping,
     header: &FramesHeader,
     geometry: Geometry,
@@ -102,35 +109,45 @@ fn describe(
     name: StreamName,
 ) -> StreamStatus {
     let view = FramesView::of(frames, geometry);
-    let set = LeaseSet::from_id(header.leases_id);
+    let site = Site::of(backend, &name);
+    // Where they are gone, nobody can tell who lives: everybody counts as alive.
+    let set = site.leases_of(header.leases_id).ok().flatten();
     let (last_sequence, slot) = unpack(view.words().control.latest.load(Acquire));
     let published_ns = view.words().records.get(slot as usize).map(|_| view.observe_publish_ns(slot));
     let publisher = match state {
         state::CLOSED => PublisherState::Closed,
-        _ if set.is_held(Holder::Publisher) => PublisherState::Alive,
+        _ if set.as_ref().is_none_or(|set| set.is_held(Holder::Publisher)) => PublisherState::Alive,
         _ => PublisherState::Gone,
     };
     StreamStatus {
         content: content_of(header).ok(),
         rate: Rate::new(header.rate_numerator, header.rate_denominator),
         geometry,
-        segment_id: row.id.0,
+        backend: backend.clone(),
+        segment_id: row.frames.number(),
         uid: row.uid,
         mode: row.mode,
         resident_bytes: row.resident_bytes,
         publisher,
-        publisher_pid: set.holder_pid(Holder::Publisher).filter(|_| publisher == PublisherState::Alive),
+        publisher_pid: set.as_ref().and_then(|set| set.holder_pid(Holder::Publisher)),
         counters: PublisherCounters::read(view.stats()),
         last_sequence: if slot == NO_SLOT { 0 } else { last_sequence },
         age_ns: published_ns.map(|published| now_ns().saturating_sub(published)),
-        subscribers: subscribers(&view, header, &name, set),
+        subscribers: set.map_or(Vec::new(), |set| subscribers(&view, header, &name, &site, &set)),
         name,
     }
 }
 
-fn subscribers(view: &FramesView, header: &FramesHeader, name: &StreamName, set: LeaseSet) -> Vec<SubscriberStatus> {
+fn subscribers(
+    view: &FramesView,
+    header: &FramesHeader,
+    name: &StreamName,
+    site: &Site,
+    set: &LeaseSet,
+) -> Vec<SubscriberStatus> {
     let geometry = view.geometry();
-    let Ok(mapping) = sysv::attach_read(SegmentId(header.places_id)) else { return Vec::new() };
+    let places = site.find(Part::Places).ok().flatten().filter(|places| places.number() == header.places_id);
+    let Some(Ok(mapping)) = places.map(|places| places.attach_read()) else { return Vec::new() };
     let ours = matches!(region::examine_places(&mapping, name), FoundPlaces::Ours(cookie) if cookie == header.cookie);
     if !ours || mapping.bytes() < geometry.places_bytes {
         return Vec::new();
@@ -159,11 +176,13 @@ fn subscribers(view: &FramesView, header: &FramesHeader, name: &StreamName, set:
 ///
 /// # Errors
 /// [`RemoveError`]; nothing was removed then.
-pub fn remove(name: &StreamName, force: bool) -> Result<(), RemoveError> {
-    let failed = |call| SystemError::new(call, format!("removing stream {name}"));
-    let segment = sysv::find(name.key()).map_err(failed("shmget"))?;
-    let Some(set) = LeaseSet::find(name.key()).map_err(failed("semget"))? else {
-        return remove_without_leases(name, segment);
+pub fn remove(backend: &Backend, name: &StreamName, force: bool) -> Result<(), RemoveError> {
+    let failed = || CallError::at(format!("removing stream {name}"));
+    let not_found = || RemoveError::NotFound { stream: name.clone() };
+    let site = Site::of(backend, name);
+    let set = match site.find_leases().map_err(failed())? {
+        FoundLeases::Leases(set) => set,
+        _ => return remove_without_leases(&site, name, force),
     };
     // What follows is done as a publisher does it: under the lease.
     let lease = match set.claim(Holder::Publisher) {
@@ -172,51 +191,57 @@ pub fn remove(name: &StreamName, force: bool) -> Result<(), RemoveError> {
             let pid = set.holder_pid(Holder::Publisher);
             return Err(RemoveError::Publishing { stream: name.clone(), pid });
         }
-        Err(Refused::Gone) => return Err(RemoveError::NotFound { stream: name.clone() }),
-        Err(Refused::System(error)) => return Err(failed("semop")(error).into()),
+        Err(Refused::Gone) => return Err(not_found()),
+        Err(Refused::System(error)) => return Err(failed()(error).into()),
     };
-    // Looked for again: before, it may have been somebody's who has finished meanwhile.
-    let segment = sysv::find(name.key()).map_err(failed("shmget"))?;
-    if let Some(id) = segment {
-        check_ours(name, id)?;
+    if let Some(frames) = site.find(Part::Frames).map_err(failed())? {
+        check_ours(&site, name, &frames)?;
         if !force {
-            let readers = readers(name, id, set);
+            let readers = readers(&site, name, &frames, &set);
             if !readers.is_empty() {
                 return Err(RemoveError::Reading { stream: name.clone(), holders: readers });
             }
         }
-        lifecycle::end(name, id).map_err(failed("shmctl"))?;
+        lifecycle::end(name, &frames).map_err(failed())?;
     }
-    lifecycle::remove_places(name).map_err(failed("shmctl"))?;
-    lease.set().remove().map_err(failed("semctl"))?;
+    lifecycle::remove_rest(&site, name).map_err(failed())?;
+    lease.set().remove().map_err(failed())?;
+    site.clear();
     Ok(())
 }
 
-/// The set is gone (`ipcrm -s`, RemoveIPC): nobody can tell who lives, so only what nobody has attached goes.
-fn remove_without_leases(name: &StreamName, segment: Option<SegmentId>) -> Result<(), RemoveError> {
-    let failed = |call| SystemError::new(call, format!("removing stream {name}"));
-    let Some(id) = segment else { return Err(RemoveError::NotFound { stream: name.clone() }) };
-    check_ours(name, id)?;
-    if sysv::status(id).map_err(failed("shmctl"))?.attached > 0 {
-        return Err(RemoveError::Reading { stream: name.clone(), holders: Vec::new() });
+/// The leases are gone (`ipcrm -s`, RemoveIPC, `rm`): nobody can tell who lives, so only what nobody has attached goes.
+fn remove_without_leases(site: &Site, name: &StreamName, force: bool) -> Result<(), RemoveError> {
+    let failed = || CallError::at(format!("removing stream {name}"));
+    let Some(frames) = site.find(Part::Frames).map_err(failed())? else {
+        return Err(RemoveError::NotFound { stream: name.clone() });
+    };
+    check_ours(site, name, &frames)?;
+    // Of files it is not known who maps them.
+    let unused = matches!(frames, Segment::SysV(_)) && frames.status().map_err(failed())?.attached == 0;
+    if !unused && !force {
+        return Err(RemoveError::Unknown { stream: name.clone() });
     }
-    lifecycle::end(name, id).map_err(failed("shmctl"))?;
-    Ok(lifecycle::remove_places(name).map_err(failed("shmctl"))?)
+    lifecycle::end(name, &frames).map_err(failed())?;
+    lifecycle::remove_rest(site, name).map_err(failed())?;
+    site.clear();
+    Ok(())
 }
 
-fn check_ours(name: &StreamName, id: SegmentId) -> Result<(), RemoveError> {
-    let mapping = sysv::attach_read(id).map_err(SystemError::new("shmat", format!("removing stream {name}")))?;
+fn check_ours(site: &Site, name: &StreamName, frames: &Segment) -> Result<(), RemoveError> {
+    let mapping = frames.attach_read().map_err(CallError::at(format!("removing stream {name}")))?;
     match region::examine(&mapping, name) {
         Found::Stranger(stranger) => {
-            Err(RemoveError::Stranger { stream: name.clone(), id: id.0, key: name.key(), stranger })
+            let object = site.describe(frames, Part::Frames);
+            Err(RemoveError::Stranger { stream: name.clone(), object, stranger })
         }
         _ => Ok(()),
     }
 }
 
-fn readers(name: &StreamName, id: SegmentId, set: LeaseSet) -> Vec<PlaceHolder> {
-    let Ok(frames) = sysv::attach_read(id) else { return Vec::new() };
+fn readers(site: &Site, name: &StreamName, frames: &Segment, set: &LeaseSet) -> Vec<PlaceHolder> {
+    let Ok(frames) = frames.attach_read() else { return Vec::new() };
     let Found::Stream(header, geometry, _) = region::examine(&frames, name) else { return Vec::new() };
     let view = FramesView::of(&frames, geometry);
-    subscribers(&view, &header, name, set).into_iter().map(|subscriber| subscriber.holder).collect()
+    subscribers(&view, &header, name, site, set).into_iter().map(|subscriber| subscriber.holder).collect()
 }

@@ -32,6 +32,8 @@
 #![deny(unsafe_code)]
 
 mod attach;
+mod backend;
+mod call;
 #[allow(unsafe_code)] // clock_gettime(2)
 mod clock;
 mod error;
@@ -44,7 +46,7 @@ mod inspect;
 #[allow(unsafe_code)] // a frame's hold on its attachment
 mod keep;
 mod layout;
-#[allow(unsafe_code)] // semaphores
+#[allow(unsafe_code)] // semaphores and locks
 mod lease;
 mod lifecycle;
 #[cfg(feature = "mark")]
@@ -62,7 +64,13 @@ mod record;
 mod region;
 #[allow(unsafe_code)] // segments
 mod segment;
+mod site;
 mod slots;
+#[cfg(not(feature = "steps"))]
+mod steps;
+#[cfg(feature = "steps")]
+#[allow(unsafe_code)] // kill
+pub mod steps;
 mod subscriber;
 #[allow(unsafe_code)] // one instruction
 mod sync;
@@ -70,6 +78,7 @@ mod sync;
 mod wait;
 mod words;
 
+pub use backend::{Backend, BackendError, DEFAULT_DIRECTORY};
 pub use clock::now_ns;
 pub use error::{
     AcquireError, AttachError, GeometryError, LoanError, NameError, OpenError, PlaceHolder, RemoveError, ShapeError,

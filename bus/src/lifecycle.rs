@@ -4,7 +4,7 @@
 //! anything, and the kernel drops it when its holder dies.
 //!
 //! ```text
-//! open:  semaphore set (made where there is none) ── claim semaphore 0 ── look at the segment under the key
+//! open:  leases (made where there are none) ── claim the publisher's ── look at the frames segment
 //!          none                          → create
 //!          ours, ready, same geometry    → take over: the next sequence, in the same segment
 //!          ours, ready, other geometry   → new epoch: rehearse the creation, mark superseded, remove, create
@@ -12,12 +12,13 @@
 //!          ours, unfinished              → its creator died: remove, create
 //!          anything else                 → error, nothing touched
 //! create: frames segment ── header ── state CREATING ── remove old places ── places segment ── … ── state READY, last
-//! close:  state CLOSED ── wake ── remove places ── remove frames ── remove the set
+//! close:  state CLOSED ── wake ── remove places ── remove frames ── remove the leases
+//! renew:  what is removed under a living publisher (ipcrm, logind's RemoveIPC, rm) is made anew, behind its last sequence
 //! ```
 //!
 //! # Invariants
 //!
-//! * **L1** Everything above happens under semaphore 0 of the set that is under the key.
+//! * **L1** Everything above happens under the publisher's lease, of the set that is found by the stream's name.
 //! * **L2** What is not provably ours and dead is never removed.
 //! * **L3** Who reads a state other than READY uses nothing else of the segment.
 //! * **L4** Sequences go on over epochs, whatever dies where: before the old header loses its key, the last sequence is
@@ -25,19 +26,21 @@
 //! * **L5** A failed open leaves what it found, and nothing that it made.
 
 use std::io::Read;
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use crate::call::{CallError, call};
 use crate::error::{OpenError, Stranger, SystemError};
 use crate::format::ImageShape;
 use crate::geometry::Geometry;
 use crate::layout::*;
-use crate::lease::{Holder, Lease, LeaseSet, Refused, SEMAPHORES};
+use crate::lease::{Holder, Lease, LeaseSet, Refused};
 use crate::name::StreamName;
 use crate::options::{Content, OnFull, Prefault, StreamOptions};
 use crate::process;
 use crate::region::{self, Found, FoundPlaces, FramesView, PlacesView};
-use crate::segment::WriteMapping;
-use crate::segment::sysv::{self, SegmentId};
+use crate::segment::{Part, WriteMapping};
+use crate::site::{FoundLeases, Segment, Site};
 use crate::slots::SlotLedger;
 use crate::sync::Ordering::{Relaxed, Release};
 use crate::wait;
@@ -50,29 +53,37 @@ const ATTEMPTS: u32 = 100;
 pub(crate) struct OwnedStream {
     pub frames_view: FramesView,
     pub places_view: PlacesView,
-    pub frames_id: SegmentId,
-    places_id: SegmentId,
+    site: Site,
+    frames_segment: Segment,
+    places_segment: Segment,
     pub frames: WriteMapping,
-    _places: WriteMapping,
-    pub lease: Lease,
+    places: WriteMapping,
+    pub lease: Arc<Lease>,
 }
 
 /// Opens a stream for publishing: creates it, or takes it over from a dead publisher.
 pub(crate) fn open(name: &StreamName, options: &StreamOptions) -> Result<OwnedStream, OpenError> {
+    open_behind(name, options, 0)
+}
+
+/// As [`open`], where it is known that sequences up to `last` were used.
+fn open_behind(name: &StreamName, options: &StreamOptions, last: u64) -> Result<OwnedStream, OpenError> {
     let geometry = Geometry::of(options).map_err(|source| OpenError::Geometry { stream: name.clone(), source })?;
     if let Content::Record { type_name, .. } = &options.content
         && !(1..=63).contains(&type_name.len())
     {
         return Err(OpenError::TypeName { stream: name.clone(), found: type_name.clone() });
     }
+    let site = Site::of(&options.backend, name);
     for _ in 0..ATTEMPTS {
-        let (set, created) = open_set(name, options)?;
+        let Some((set, created)) = open_leases(&site, name, options)? else { continue };
         match set.claim(Holder::Publisher) {
             Ok(lease) => {
-                return Opening { name, options, geometry, lease }.run().inspect_err(|_| {
+                let opening = Opening { name, options, geometry, site: site.clone(), lease: Arc::new(lease) };
+                return opening.run(last).inspect_err(|_| {
                     // The lease was given back with the error. (L5)
                     if created {
-                        remove_empty_set(name, set);
+                        remove_unused_leases(name, &site, &set);
                     }
                 });
             }
@@ -81,45 +92,38 @@ pub(crate) fn open(name: &StreamName, options: &StreamOptions) -> Result<OwnedSt
             }
             // Removed by a publisher that closed the stream between our two calls.
             Err(Refused::Gone) => {}
-            Err(Refused::System(source)) => {
-                let action = format!("claiming the publisher's lease of stream {name}");
-                return Err(SystemError { action, call: "semop", source }.into());
+            Err(Refused::System(error)) => {
+                return Err(CallError::at(format!("claiming the publisher's lease of stream {name}"))(error).into());
             }
         }
     }
     Err(OpenError::Restless { stream: name.clone(), attempts: ATTEMPTS })
 }
 
-fn open_set(name: &StreamName, options: &StreamOptions) -> Result<(LeaseSet, bool), OpenError> {
-    let key = name.key();
-    let foreign = || OpenError::Stranger {
-        stream: name.clone(),
-        object: "semaphore set".to_owned(),
-        key,
-        stranger: Stranger::Foreign,
-    };
-    let failed = |call| SystemError::new(call, format!("opening the semaphore set of stream {name}"));
-    let (set, created) = match LeaseSet::open_or_create(key, options.mode) {
-        Ok(found) => found,
-        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => return Err(foreign()),
-        Err(error) => return Err(failed("semget")(error).into()),
-    };
-    match set.size() {
-        Ok(size) if size != SEMAPHORES as usize => Err(foreign()),
-        Err(error) if error.raw_os_error() == Some(libc::EACCES) => Err(failed("semctl")(error).into()),
-        // Gone again, perhaps: the claim will notice.
-        _ => Ok((set, created)),
+/// True: made here. `None` where the place for them was removed between two of our calls.
+fn open_leases(site: &Site, name: &StreamName, options: &StreamOptions) -> Result<Option<(LeaseSet, bool)>, OpenError> {
+    match site.prepare().and_then(|()| site.open_leases(options.mode)) {
+        Ok((FoundLeases::Leases(set), created)) => Ok(Some((set, created))),
+        Ok((FoundLeases::None, _)) => Ok(None),
+        Ok((FoundLeases::Foreign, _)) => Err(OpenError::Stranger {
+            stream: name.clone(),
+            object: site.describe_leases(),
+            stranger: Stranger::Foreign,
+        }),
+        Err(error) if error.is_gone() => Ok(None),
+        Err(error) => Err(CallError::at(format!("opening the leases of stream {name}"))(error).into()),
     }
 }
 
-/// Removes a set that this process created for a stream that it then could not open.
-fn remove_empty_set(name: &StreamName, set: LeaseSet) {
+/// Removes leases that this process made for a stream that it then could not open.
+fn remove_unused_leases(name: &StreamName, site: &Site, set: &LeaseSet) {
     if let Ok(_lease) = set.claim(Holder::Publisher) {
-        let used = sysv::find(name.key()).ok().flatten().is_some_and(|id| {
-            sysv::attach_read(id).is_ok_and(|mapping| !matches!(region::examine(&mapping, name), Found::Stranger(_)))
+        let used = site.find(Part::Frames).ok().flatten().is_some_and(|frames| {
+            frames.attach_read().is_ok_and(|mapping| !matches!(region::examine(&mapping, name), Found::Stranger(_)))
         });
         if !used {
             let _ = set.remove();
+            site.clear();
         }
     }
 }
@@ -129,113 +133,129 @@ struct Opening<'a> {
     name: &'a StreamName,
     options: &'a StreamOptions,
     geometry: Geometry,
-    lease: Lease,
+    site: Site,
+    lease: Arc<Lease>,
 }
 
 impl Opening<'_> {
-    fn failed(&self, call: &'static str, action: &str) -> impl FnOnce(std::io::Error) -> SystemError + use<> {
-        SystemError::new(call, format!("{action} stream {}", self.name))
+    fn failed(&self, action: &str) -> impl FnOnce(CallError) -> SystemError + use<> {
+        CallError::at(format!("{action} stream {}", self.name))
     }
 
-    fn stranger(&self, id: SegmentId, key: i32, stranger: Stranger) -> OpenError {
-        OpenError::Stranger { stream: self.name.clone(), object: format!("segment (id {})", id.0), key, stranger }
+    fn stranger(&self, segment: &Segment, part: Part, stranger: Stranger) -> OpenError {
+        OpenError::Stranger { stream: self.name.clone(), object: self.site.describe(segment, part), stranger }
     }
 
-    fn run(self) -> Result<OwnedStream, OpenError> {
-        let Some(id) = sysv::find(self.name.key()).map_err(self.failed("shmget", "looking for"))? else {
-            return self.create(0);
+    fn run(self, last: u64) -> Result<OwnedStream, OpenError> {
+        self.remove_trial()?;
+        let Some(frames) = self.site.find(Part::Frames).map_err(self.failed("looking for"))? else {
+            return self.create(last);
         };
-        let mapping = sysv::attach_read(id).map_err(self.failed("shmat", "attaching"))?;
+        let mapping = frames.attach_read().map_err(self.failed("attaching"))?;
         let found = region::examine(&mapping, self.name);
-        let carried = region::read_header(&mapping).map_or(0, |header| header.base_sequence);
+        let carried = region::read_header(&mapping).map_or(0, |header| header.base_sequence).max(last);
         drop(mapping);
         match found {
-            Found::Stranger(stranger) => Err(self.stranger(id, self.name.key(), stranger)),
+            Found::Stranger(stranger) => Err(self.stranger(&frames, Part::Frames, stranger)),
             Found::Blank => {
-                self.refuse_living_creator(id)?;
-                self.replace(id, 0)
+                self.refuse_living_creator(&frames, Part::Frames)?;
+                self.replace(&frames, last)
             }
-            Found::Unfinished => self.replace(id, carried),
+            Found::Unfinished => self.replace(&frames, carried),
             Found::Stream(header, geometry, state::READY) => {
                 if header.describes_same(&self.header())
-                    && header.leases_id == self.lease.set().id()
-                    && let Some(places) = self.attach_places(&header)?
+                    && header.leases_id == self.lease.set().number()
+                    && let Some((segment, places)) = self.attach_places(&header)?
                 {
-                    let frames = sysv::attach_write(id).map_err(self.failed("shmat", "attaching"))?;
-                    return self.finish(id, SegmentId(header.places_id), frames, places);
+                    let mapping = frames.attach_write().map_err(self.failed("attaching"))?;
+                    return self.finish(frames, segment, mapping, places);
                 }
-                self.supersede(id, &header, geometry)
+                self.supersede(&frames, &header, geometry, last)
             }
-            Found::Stream(header, geometry, state::SUPERSEDED) => self.supersede(id, &header, geometry),
-            Found::Stream(..) => self.replace(id, 0),
+            Found::Stream(header, geometry, state::SUPERSEDED) => self.supersede(&frames, &header, geometry, last),
+            Found::Stream(..) => self.replace(&frames, last),
         }
     }
 
     /// Removes a dead beginning or end of this stream, and creates it.
-    fn replace(self, id: SegmentId, base_sequence: u64) -> Result<OwnedStream, OpenError> {
-        sysv::remove(id).map_err(self.failed("shmctl", "removing the remains of"))?;
+    fn replace(self, frames: &Segment, base_sequence: u64) -> Result<OwnedStream, OpenError> {
+        frames.remove().map_err(self.failed("removing the remains of"))?;
         self.create(base_sequence)
     }
 
     /// A segment without a single byte in it says nothing of its creator: it is removed only where that is dead. (L2)
-    fn refuse_living_creator(&self, id: SegmentId) -> Result<(), OpenError> {
-        let read = || sysv::status(id).map_err(self.failed("shmctl", "examining the empty segment of"));
-        let mut status = read()?;
-        // Subscribers that look for the stream attach it for a moment.
-        for _ in 0..100 {
-            if status.attached == 0 {
-                break;
+    fn refuse_living_creator(&self, segment: &Segment, part: Part) -> Result<(), OpenError> {
+        match living_creator(segment).map_err(self.failed("examining the empty segment of"))? {
+            None => Ok(()),
+            Some(pid) => {
+                let (object, id) = (self.site.describe(segment, part), segment.number());
+                let pid = Some(pid).filter(|&pid| pid != 0);
+                Err(OpenError::Unfinished { stream: self.name.clone(), object, id, pid })
             }
-            std::thread::sleep(std::time::Duration::from_millis(1));
-            status = read()?;
         }
-        let dead = status.creator_pid == std::process::id() || process::is_dead(status.creator_pid);
-        if dead && status.attached == 0 && status.uid == process::effective_uid() {
-            return Ok(());
-        }
-        let pid = Some(status.creator_pid).filter(|&pid| pid != 0);
-        Err(OpenError::Unfinished { stream: self.name.clone(), key: self.name.key(), id: id.0, pid })
     }
 
-    /// The places segment that a header names; `None` where it is gone or another.
-    fn attach_places(&self, header: &FramesHeader) -> Result<Option<WriteMapping>, OpenError> {
-        let id = SegmentId(header.places_id);
-        let intact = sysv::attach_read(id).is_ok_and(|places| {
-            matches!(region::examine_places(&places, self.name), FoundPlaces::Ours(cookie) if cookie == header.cookie)
-                && places.bytes() as u64 >= header.places_bytes
+    /// The places segment that a header names, where it is still found by the stream's name.
+    fn attach_places(&self, header: &FramesHeader) -> Result<Option<(Segment, WriteMapping)>, OpenError> {
+        let found = self.site.find(Part::Places).map_err(self.failed("looking for the places of"))?;
+        let Some(places) = found.filter(|places| places.number() == header.places_id) else { return Ok(None) };
+        let intact = places.attach_read().is_ok_and(|mapping| {
+            matches!(region::examine_places(&mapping, self.name), FoundPlaces::Ours(cookie) if cookie == header.cookie)
+                && mapping.bytes() as u64 >= header.places_bytes
         });
         if !intact {
             return Ok(None);
         }
-        Ok(Some(sysv::attach_write(id).map_err(self.failed("shmat", "attaching the places of"))?))
+        let mapping = places.attach_write().map_err(self.failed("attaching the places of"))?;
+        Ok(Some((places, mapping)))
     }
 
     /// Ends an epoch whose publisher is dead, and begins the next one behind its last sequence. (L4)
-    fn supersede(self, id: SegmentId, header: &FramesHeader, geometry: Geometry) -> Result<OwnedStream, OpenError> {
+    fn supersede(
+        self,
+        frames: &Segment,
+        header: &FramesHeader,
+        geometry: Geometry,
+        last: u64,
+    ) -> Result<OwnedStream, OpenError> {
         self.rehearse()?;
-        let frames = sysv::attach_write(id).map_err(self.failed("shmat", "attaching"))?;
-        let view = FramesView::of(&frames, geometry);
+        let mapping = frames.attach_write().map_err(self.failed("attaching"))?;
+        let view = FramesView::of(&mapping, geometry);
         // Completes what the dead publisher began, so that no sequence which somebody has seen is used again.
-        let last = SlotLedger::recover(view.words(), geometry.max_held, false).next_sequence() - 1;
-        if let Some(places) = self.attach_places(header)? {
+        let ledger = SlotLedger::recover(view.words(), geometry.max_held, false);
+        let last = last.max(ledger.next_sequence() - 1);
+        if let Some((_, places)) = self.attach_places(header)? {
             region::carry_sequence(&places, last);
         }
-        end_epoch(&frames, view, state::SUPERSEDED);
-        self.replace(id, last)
+        end_epoch(&mapping, view, state::SUPERSEDED);
+        self.replace(frames, last)
     }
 
-    /// Whether the new epoch's memory can be had: the old one has to go first, because both have the same key, and it must
+    /// Whether the new epoch's memory can be had: the old one has to go first, because both have the same name, and it must
     /// not go for nothing. (L5)
-    ///
     fn rehearse(&self) -> Result<(), OpenError> {
-        let bytes = self.geometry.frames_bytes;
-        let created = sysv::create(libc::IPC_PRIVATE, bytes, frames_mode(self.options.mode));
-        let id = created.map_err(self.failed("shmget", &format!("creating the new frames ({bytes} bytes) of")))?;
-        let attached = sysv::attach_write(id);
-        let locked = if self.options.lock && attached.is_ok() { sysv::lock(id) } else { Ok(()) };
-        sysv::remove(id).map_err(self.failed("shmctl", "removing the trial of"))?;
-        attached.map_err(self.failed("shmat", "attaching the new frames of"))?;
-        Ok(locked.map_err(self.failed("shmctl(SHM_LOCK)", "locking the memory of"))?)
+        let (bytes, mode) = (self.geometry.frames_bytes, frames_mode(self.options.mode));
+        let created = self.site.create(Part::Trial, bytes, mode);
+        let trial = created.map_err(self.failed(&format!("creating the new frames ({bytes} bytes) of")))?;
+        let attached = trial.attach_write();
+        let locked = match &attached {
+            Ok(mapping) if self.options.lock => trial.lock(mapping),
+            _ => Ok(()),
+        };
+        trial.remove().map_err(self.failed("removing the trial of"))?;
+        attached.map_err(self.failed("attaching the new frames of"))?;
+        Ok(locked.map_err(self.failed("locking the memory of"))?)
+    }
+
+    /// Removes what a rehearsal left whose process was killed in it.
+    fn remove_trial(&self) -> Result<(), OpenError> {
+        let Some(trial) = self.site.find(Part::Trial).map_err(self.failed("looking for a trial of"))? else {
+            return Ok(());
+        };
+        if is_blank(&trial) && self.refuse_living_creator(&trial, Part::Trial).is_ok() {
+            trial.remove().map_err(self.failed("removing an old trial of"))?;
+        }
+        Ok(())
     }
 
     fn header(&self) -> FramesHeader {
@@ -243,62 +263,59 @@ impl Opening<'_> {
     }
 
     fn create(self, base_sequence: u64) -> Result<OwnedStream, OpenError> {
-        let (key, places_key) = (self.name.key(), self.name.places_key());
         let leftover = self.leftover_places()?;
-        let carried = leftover.map_or(0, |(_, carried)| carried);
+        let carried = leftover.as_ref().map_or(0, |(_, carried)| *carried);
         let bytes = self.geometry.frames_bytes;
-        let created = sysv::create(key, bytes, frames_mode(self.options.mode));
-        let frames_id = created.map_err(self.failed("shmget", &format!("creating the frames ({bytes} bytes) of")))?;
-        let mut made = Made(vec![frames_id]);
-        let frames = sysv::attach_write(frames_id).map_err(self.failed("shmat", "attaching"))?;
+        let created = self.site.create(Part::Frames, bytes, frames_mode(self.options.mode));
+        let frames_segment = created.map_err(self.failed(&format!("creating the frames ({bytes} bytes) of")))?;
+        let mut made = Made(vec![frames_segment.clone()]);
+        let frames = frames_segment.attach_write().map_err(self.failed("attaching"))?;
         let mut header = self.header();
-        header.cookie = random_cookie().map_err(self.failed("read(/dev/urandom)", "making a cookie for"))?;
-        header.leases_id = self.lease.set().id();
+        header.cookie = random_cookie().map_err(self.failed("making a cookie for"))?;
+        header.leases_id = self.lease.set().number();
         header.base_sequence = base_sequence.max(carried);
         header.created_unix_ns = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_nanos() as u64);
         header.creator_pid = std::process::id();
         region::write_header(&frames, &header);
         region::set_state(&frames, state::CREATING);
 
-        if let Some((id, _)) = leftover {
-            sysv::remove(id).map_err(self.failed("shmctl", "removing the old places of"))?;
+        if let Some((old, _)) = leftover {
+            old.remove().map_err(self.failed("removing the old places of"))?;
         }
-        let created = sysv::create(places_key, self.geometry.places_bytes, self.options.mode);
-        let places_id = created.map_err(self.failed("shmget", "creating the places of"))?;
-        made.0.push(places_id);
-        let places = sysv::attach_write(places_id).map_err(self.failed("shmat", "attaching the places of"))?;
+        let created = self.site.create(Part::Places, self.geometry.places_bytes, self.options.mode);
+        let places_segment = created.map_err(self.failed("creating the places of"))?;
+        made.0.push(places_segment.clone());
+        let places = places_segment.attach_write().map_err(self.failed("attaching the places of"))?;
         region::write_places_header(&places, &self.geometry, header.cookie, self.name);
-        header.places_id = places_id.0;
+        header.places_id = places_segment.number();
         region::write_header(&frames, &header);
         let view = FramesView::of(&frames, self.geometry);
         view.words().control.latest.store(pack(header.base_sequence, NO_SLOT), Release);
-        self.prepare_memory(&frames, frames_id)?;
-        let stream = self.finish(frames_id, places_id, frames, places)?;
+        self.prepare_memory(&frames, &frames_segment)?;
+        let stream = self.finish(frames_segment, places_segment, frames, places)?;
         // Last of all: from here on, others use it. (L3)
         region::set_state(&stream.frames, state::READY);
         made.0.clear();
         Ok(stream)
     }
 
-    /// The places segment that an earlier epoch, or a creator that died, left under the key, with the sequence that it
-    /// carries over.
-    fn leftover_places(&self) -> Result<Option<(SegmentId, u64)>, OpenError> {
-        let key = self.name.places_key();
-        let Some(id) = sysv::find(key).map_err(self.failed("shmget", "looking for the places of"))? else {
+    /// The places segment that an earlier epoch, or a creator that died, left, with the sequence that it carries over.
+    fn leftover_places(&self) -> Result<Option<(Segment, u64)>, OpenError> {
+        let Some(places) = self.site.find(Part::Places).map_err(self.failed("looking for the places of"))? else {
             return Ok(None);
         };
-        let mapping = sysv::attach_read(id).map_err(self.failed("shmat", "attaching the places of"))?;
+        let mapping = places.attach_read().map_err(self.failed("attaching the places of"))?;
         let found = region::examine_places(&mapping, self.name);
         let carried = region::carried_sequence(&mapping);
         drop(mapping);
         match found {
-            FoundPlaces::Ours(_) => Ok(Some((id, carried))),
-            FoundPlaces::Blank => self.refuse_living_creator(id).map(|()| Some((id, 0))),
-            FoundPlaces::Stranger(stranger) => Err(self.stranger(id, key, stranger)),
+            FoundPlaces::Ours(_) => Ok(Some((places, carried))),
+            FoundPlaces::Blank => self.refuse_living_creator(&places, Part::Places).map(|()| Some((places, 0))),
+            FoundPlaces::Stranger(stranger) => Err(self.stranger(&places, Part::Places, stranger)),
         }
     }
 
-    fn prepare_memory(&self, frames: &WriteMapping, id: SegmentId) -> Result<(), OpenError> {
+    fn prepare_memory(&self, frames: &WriteMapping, segment: &Segment) -> Result<(), OpenError> {
         let slots = match self.options.prefault {
             Prefault::Off => 0,
             Prefault::Warm => self.geometry.warm_slots(),
@@ -312,7 +329,7 @@ impl Opening<'_> {
             frames.populate(0..payload.end);
         }
         if self.options.lock {
-            sysv::lock(id).map_err(self.failed("shmctl(SHM_LOCK)", "locking the memory of"))?;
+            segment.lock(frames).map_err(self.failed("locking the memory of"))?;
         }
         Ok(())
     }
@@ -320,22 +337,48 @@ impl Opening<'_> {
     /// Sets the access rights, says who publishes, and hands everything over.
     fn finish(
         self,
-        frames_id: SegmentId,
-        places_id: SegmentId,
+        frames_segment: Segment,
+        places_segment: Segment,
         frames: WriteMapping,
         places: WriteMapping,
     ) -> Result<OwnedStream, OpenError> {
         let (mode, group) = (self.options.mode, self.options.group);
-        for (id, mode) in [(frames_id, frames_mode(mode)), (places_id, mode)] {
-            sysv::set_access(id, mode, group).map_err(self.failed("shmctl", "setting mode and group of"))?;
+        for (segment, mode) in [(&frames_segment, frames_mode(mode)), (&places_segment, mode)] {
+            segment.set_access(mode, group).map_err(self.failed("setting mode and group of"))?;
         }
-        self.lease.set().set_access(mode, group).map_err(self.failed("semctl", "setting mode and group of"))?;
+        self.lease.set().set_access(mode, group).map_err(self.failed("setting mode and group of"))?;
         let frames_view = FramesView::of(&frames, self.geometry);
         let places_view = PlacesView::of(&places, &self.geometry);
         frames_view.stats().publishers.fetch_add(1, Relaxed);
         frames_view.stats().pid.store(std::process::id(), Relaxed);
-        Ok(OwnedStream { frames_view, places_view, frames_id, places_id, frames, _places: places, lease: self.lease })
+        let Self { site, lease, .. } = self;
+        Ok(OwnedStream { frames_view, places_view, site, frames_segment, places_segment, frames, places, lease })
     }
+}
+
+/// The creator of an empty segment, or 0, unless it is provably dead and nobody uses the segment.
+fn living_creator(segment: &Segment) -> Result<Option<u32>, CallError> {
+    if let Segment::File(_) = segment {
+        // Files of this name are only made under the lease, which the caller holds.
+        return Ok(None);
+    }
+    let mut status = segment.status()?;
+    // Subscribers that look for the stream attach it for a moment.
+    for _ in 0..100 {
+        if status.attached == 0 {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(1));
+        status = segment.status()?;
+    }
+    let dead = status.creator_pid == std::process::id() || process::is_dead(status.creator_pid);
+    let unused = dead && status.attached == 0 && status.uid == process::effective_uid();
+    Ok((!unused).then_some(status.creator_pid))
+}
+
+/// Whether a trial segment is one: nothing is ever written there.
+fn is_blank(trial: &Segment) -> bool {
+    trial.attach_read().is_ok_and(|mapping| region::is_blank(&mapping))
 }
 
 /// Marks an epoch as ended, and wakes whoever waits for its next frame.
@@ -347,12 +390,12 @@ fn end_epoch(frames: &WriteMapping, view: FramesView, state: u32) {
 }
 
 /// Segments that go again unless the creation succeeds. (L5)
-struct Made(Vec<SegmentId>);
+struct Made(Vec<Segment>);
 
 impl Drop for Made {
     fn drop(&mut self) {
-        for id in self.0.drain(..) {
-            let _ = sysv::remove(id);
+        for segment in self.0.drain(..) {
+            let _ = segment.remove();
         }
     }
 }
@@ -362,9 +405,9 @@ fn frames_mode(mode: u32) -> u32 {
     mode & !0o022
 }
 
-fn random_cookie() -> std::io::Result<[u8; 16]> {
+fn random_cookie() -> Result<[u8; 16], CallError> {
     let mut cookie = [0_u8; 16];
-    std::fs::File::open("/dev/urandom")?.read_exact(&mut cookie)?;
+    call("read(/dev/urandom)", || std::fs::File::open("/dev/urandom")?.read_exact(&mut cookie))?;
     Ok(cookie)
 }
 
@@ -427,26 +470,76 @@ impl OwnedStream {
     /// Ends the stream: subscribers are told, and everything is removed; what they hold stays readable to them.
     pub(crate) fn close(&self) {
         end_epoch(&self.frames, self.frames_view, state::CLOSED);
-        let _ = sysv::remove(self.places_id);
-        let _ = sysv::remove(self.frames_id);
+        // Found anew: should somebody have removed ours and made others, those are not ours to remove.
+        for (part, own) in [(Part::Places, &self.places_segment), (Part::Frames, &self.frames_segment)] {
+            if self.site.find(part).is_ok_and(|found| found.as_ref() == Some(own)) {
+                let _ = own.remove();
+            }
+        }
         // Last: until then, nobody else can have begun a new stream of the name.
-        let _ = self.lease.set().remove();
+        if self.lease.set().exists() {
+            let _ = self.lease.set().remove();
+        }
+        self.site.clear();
+    }
+
+    /// Whether lease and segments are still found by the stream's name. A few system calls.
+    pub(crate) fn is_intact(&self) -> bool {
+        let still = |part, own: &Segment| match self.site.find(part) {
+            Ok(found) => found.as_ref() == Some(own),
+            // The kernel does not say.
+            Err(_) => true,
+        };
+        self.lease.set().exists()
+            && still(Part::Frames, &self.frames_segment)
+            && still(Part::Places, &self.places_segment)
+    }
+
+    /// Begins a new epoch behind `last`, in the place of one that is not intact any more: somebody has removed its leases,
+    /// or a segment. This one is over then, and its subscribers move.
+    pub(crate) fn renew(&self, name: &StreamName, options: &StreamOptions, last: u64) -> Result<Self, OpenError> {
+        // Should this process die here, a successor finds the sequence, where it finds the places. (L4)
+        region::carry_sequence(&self.places, last);
+        let renewed = if self.lease.set().exists() {
+            let geometry = *self.frames_view.geometry();
+            let (site, lease) = (self.site.clone(), self.lease.clone());
+            Opening { name, options, geometry, site, lease }.run(last)
+        } else {
+            open_behind(name, options, last)
+        };
+        let found = self.site.find(Part::Frames);
+        if renewed.is_ok() || found.is_ok_and(|found| found.as_ref() != Some(&self.frames_segment)) {
+            // Whether it is ours or another publisher's that goes on: nothing more comes in this one.
+            end_epoch(&self.frames, self.frames_view, state::SUPERSEDED);
+        }
+        renewed
     }
 }
 
 /// Ends whatever epoch is in a segment of this stream, and removes the segment. Under the lease. (L1)
-pub(crate) fn end(name: &StreamName, id: SegmentId) -> std::io::Result<()> {
-    let mapping = sysv::attach_read(id)?;
+pub(crate) fn end(name: &StreamName, frames: &Segment) -> Result<(), CallError> {
+    let mapping = frames.attach_read()?;
     if let Found::Stream(_, geometry, _) = region::examine(&mapping, name) {
-        let frames = sysv::attach_write(id)?;
+        let frames = frames.attach_write()?;
         end_epoch(&frames, FramesView::of(&frames, geometry), state::CLOSED);
     }
-    sysv::remove(id)
+    frames.remove()
 }
 
-/// Removes the stream's places segment, where there is one. Under the lease, and after the frames. (L1)
-pub(crate) fn remove_places(name: &StreamName) -> std::io::Result<()> {
-    let Some(id) = sysv::find(name.places_key())? else { return Ok(()) };
-    let ours = matches!(region::examine_places(&sysv::attach_read(id)?, name), FoundPlaces::Ours(_));
-    if ours { sysv::remove(id) } else { Ok(()) }
+/// Removes the stream's places segment and what a rehearsal left, where there are some. Under the lease, and after the
+/// frames. (L1)
+pub(crate) fn remove_rest(site: &Site, name: &StreamName) -> Result<(), CallError> {
+    if let Some(trial) = site.find(Part::Trial)?
+        && is_blank(&trial)
+        && living_creator(&trial)?.is_none()
+    {
+        trial.remove()?;
+    }
+    let Some(places) = site.find(Part::Places)? else { return Ok(()) };
+    let found = region::examine_places(&places.attach_read()?, name);
+    match found {
+        FoundPlaces::Ours(_) => places.remove(),
+        FoundPlaces::Blank if living_creator(&places)?.is_none() => places.remove(),
+        _ => Ok(()),
+    }
 }

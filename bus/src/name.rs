@@ -47,7 +47,11 @@ impl StreamName {
     ///
     /// Two names may share a key; the full name in the header tells them apart.
     pub fn key(&self) -> i32 {
-        let bytes = self.bus.bytes().chain(*b"/").chain(self.stream.bytes());
+        self.key_with(b"")
+    }
+
+    fn key_with(&self, suffix: &[u8]) -> i32 {
+        let bytes = self.bus.bytes().chain(*b"/").chain(self.stream.bytes()).chain(suffix.iter().copied());
         let hash = bytes.fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
         ((hash & 0x7fff_ffff) as i32).max(1)
     }
@@ -55,6 +59,12 @@ impl StreamName {
     /// The System V key of the places segment: [`key`](Self::key) with its top bit set.
     pub fn places_key(&self) -> i32 {
         self.key() | i32::MIN
+    }
+
+    /// The System V key of a segment that a publisher makes and removes at once, to see whether there is memory for another
+    /// geometry: as [`key`](Self::key), of `bus/stream/new`.
+    pub fn trial_key(&self) -> i32 {
+        self.key_with(b"/new")
     }
 }
 
@@ -100,6 +110,7 @@ mod tests {
             let name = StreamName::new("robot", stream).unwrap();
             assert!(name.key() > 0);
             assert!(name.places_key() < 0);
+            assert!(name.trial_key() > 0 && name.trial_key() != name.key());
         }
     }
 

@@ -1,5 +1,6 @@
 //! What a stream is to be: content, rate, numbers of slots, and what happens when they are all in use.
 
+use crate::backend::Backend;
 use crate::format::ImageShape;
 use crate::layout::content;
 use std::fmt;
@@ -149,6 +150,8 @@ pub enum Prefault {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StreamOptions {
+    /// What the stream is made of.
+    pub backend: Backend,
     /// What the frames are.
     pub content: Content,
     /// Nominal rate, for those who want to know; nothing enforces it.
@@ -181,6 +184,7 @@ impl StreamOptions {
     /// The defaults: latest frame only, up to 8 subscribers of 2 frames each, as many slots as that takes, own user only.
     pub fn new(content: Content) -> Self {
         Self {
+            backend: Backend::default(),
             content,
             rate: None,
             history: 1,

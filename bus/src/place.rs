@@ -48,7 +48,7 @@ pub(crate) fn read_label(words: &[AtomicU64; 4]) -> String {
 }
 
 /// Who has these places.
-pub(crate) fn holders(places: &[Place], leases: LeaseSet, which: impl Iterator<Item = usize>) -> Vec<PlaceHolder> {
+pub(crate) fn holders(places: &[Place], leases: &LeaseSet, which: impl Iterator<Item = usize>) -> Vec<PlaceHolder> {
     let holder = |index: usize| {
         let label = read_label(&places.get(index)?.counters.label);
         Some(PlaceHolder { place: index, pid: leases.holder_pid(Holder::Place(index)), label })

@@ -16,6 +16,7 @@ use crate::options::{Content, OnFull, StreamOptions};
 use crate::place::holders;
 use crate::process::Process;
 use crate::slots::{Blocked, SlotLedger};
+use crate::steps;
 use crate::sync::Ordering::{Acquire, Relaxed, SeqCst};
 use crate::sync::fence;
 use crate::wait;
@@ -113,7 +114,7 @@ impl Publisher {
         self.ledger.next_sequence()
     }
 
-    /// Lends the slot for the next frame: no system call (but one a second, to see whether our lease still exists), and no
+    /// Lends the slot for the next frame: no system call (but a few each second, to see whether nobody has removed the stream), and no
     /// waiting, unless no slot is free and `on_full` says so.
     ///
     /// The slot holds whatever an earlier frame left there.
@@ -138,15 +139,17 @@ impl Publisher {
         Ok(loan)
     }
 
-    /// Somebody may have removed the semaphore set under us (`ipcrm -s`, or systemd-logind with `RemoveIPC`). Without it
-    /// nobody can tell who lives, so the stream goes on in a new epoch with a new set, and subscribers move there.
+    /// Somebody may have removed the leases under us (`ipcrm -s`, or systemd-logind with `RemoveIPC`), without which nobody
+    /// can tell who lives, or a segment (`ipcrm -m`, `rm`), without which nobody new can attach. So the stream goes on in a
+    /// new epoch with all that is missing, and subscribers move there.
     #[cold]
     fn look_at_lease(&mut self) -> Result<(), LoanError> {
         (self.look_is_due, self.next_look_ns) = (false, now_ns() + LOOK_AT_LEASE_NS);
-        if self.stream.lease.exists() {
+        if self.stream.is_intact() {
             return Ok(());
         }
-        let stream = lifecycle::open(&self.name, &self.options).map_err(|source| {
+        let last = self.ledger.next_sequence() - 1;
+        let stream = self.stream.renew(&self.name, &self.options, last).map_err(|source| {
             // Not ours any more, or not now: every loan shall say so.
             self.look_is_due = true;
             LoanError::LeaseLost { stream: self.name.clone(), source: Arc::new(source) }
@@ -330,6 +333,7 @@ impl Loan<'_> {
         if std::mem::replace(&mut self.publisher.prepared[self.slot as usize], true) {
             self.info_mut().capture_ns = 0;
         } else {
+            steps::store("frame info, from the template");
             *self.info_mut() = self.publisher.template;
         }
     }
@@ -369,13 +373,14 @@ impl Loan<'_> {
     }
 
     /// Makes the frame the newest, and wakes who sleeps for it; returns its sequence. No system call when nobody sleeps,
-    /// but for one in the first loan of each second.
+    /// but for a few in the first loan of each second.
     #[inline]
     pub fn publish(self) -> u64 {
         // Published is not abandoned.
         let mut loan = ManuallyDrop::new(self);
         let (sequence, now) = (loan.sequence(), now_ns());
         let info = loan.info_mut();
+        steps::store("frame info");
         (info.sequence, info.publish_ns) = (sequence, now);
         if info.capture_ns == 0 {
             info.capture_ns = now;

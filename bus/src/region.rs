@@ -16,6 +16,7 @@ use crate::layout::*;
 use crate::name::StreamName;
 use crate::segment::{Mapping, ReadMapping, WriteMapping};
 use crate::slots::FrameWords;
+use crate::steps;
 use crate::sync::{AtomicU64, Ordering};
 
 // The ABI, held fast: a change here is a new ABI_VERSION and a new docs/layout.md.
@@ -259,10 +260,11 @@ pub(crate) fn state_of(mapping: &ReadMapping) -> u32 {
     control.state.load(Ordering::Acquire)
 }
 
-fn is_blank(mapping: &ReadMapping) -> bool {
-    let words = WINDOW_OFFSET / size_of::<u64>();
+/// Whether there is nothing where a header would be.
+pub(crate) fn is_blank(mapping: &ReadMapping) -> bool {
+    let words = mapping.bytes().min(WINDOW_OFFSET) / size_of::<u64>();
     let source = mapping.base().cast::<AtomicU64>();
-    // SAFETY: the caller has read a header, so WINDOW_OFFSET bytes are there.
+    // SAFETY: so many words are in the mapping, which is page aligned.
     (0..words).all(|at| unsafe { source.add(at).as_ref() }.load(Ordering::Relaxed) == 0)
 }
 
@@ -295,11 +297,15 @@ pub(crate) fn write_places_header(mapping: &WriteMapping, geometry: &Geometry, c
     // SAFETY: the segment is new, large enough and page aligned, and nobody uses it before the frames segment that
     // names it is READY.
     unsafe {
+        steps::store("places header");
         (*target).abi_version = ABI_VERSION;
         (*target).max_subscribers = geometry.max_subscribers as u32;
+        steps::store("places header, cookie");
         (*target).cookie = cookie;
+        steps::store("places header, names");
         (*target).bus = text(name.bus());
         (*target).stream = text(name.stream());
+        steps::store("places header, magic");
         (*target).magic = PLACES_MAGIC;
     }
 }

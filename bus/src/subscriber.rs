@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::time::{Duration, Instant};
 
 use crate::attach;
+use crate::backend::Backend;
 use crate::clock::now_ns;
 use crate::error::{AcquireError, AttachError};
 use crate::frame::Frame;
@@ -35,6 +36,8 @@ pub enum Wait {
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct SubscriberOptions {
+    /// What the stream is made of: what its publisher uses.
+    pub backend: Backend,
     /// How [`Subscriber::wait`] waits.
     pub wait: Wait,
     /// On a stream whose publisher waits (`on_full = "wait"`): it shall wait for this subscriber's
@@ -102,7 +105,7 @@ impl Subscriber {
             options.label = program_name();
         }
         let begun = Instant::now();
-        let attachment = attach::attach(name, &options.label, None, begun, begun + options.patience)?;
+        let attachment = attach::attach(&options.backend, name, &options.label, None, begun, begun + options.patience)?;
         let (name, attachment) = (name.clone(), Kept::new(attachment));
         let mut subscriber =
             Self { name, options, attachment, last: 0, start: 0, counters: Default::default(), epoch: 0 };
@@ -341,7 +344,7 @@ impl Subscriber {
     #[cold]
     fn follow(&mut self, deadline: Instant) -> Result<bool, AcquireError> {
         let lease = Some(self.attachment.lease.clone());
-        match attach::attach(&self.name, &self.options.label, lease, Instant::now(), deadline) {
+        match attach::attach(&self.options.backend, &self.name, &self.options.label, lease, Instant::now(), deadline) {
             Ok(attachment) => {
                 self.attachment = Kept::new(attachment);
                 self.epoch += 1;

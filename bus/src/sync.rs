@@ -5,7 +5,61 @@
 //! runs, not a copy of it.
 
 pub(crate) use std::sync::Arc;
-pub(crate) use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+pub(crate) use std::sync::atomic::{AtomicU8, Ordering};
+#[cfg(not(feature = "steps"))]
+pub(crate) use std::sync::atomic::{AtomicU32, AtomicU64};
+#[cfg(feature = "steps")]
+pub(crate) use stepping::{AtomicU32, AtomicU64};
+
+/// Atomics of which every store is a numbered step, so that none can be forgotten.
+#[cfg(feature = "steps")]
+mod stepping {
+    use super::Ordering;
+    use crate::steps;
+
+    macro_rules! stepping {
+        ($name:ident, $number:ty) => {
+            #[derive(Debug, Default)]
+            #[repr(transparent)]
+            pub(crate) struct $name(std::sync::atomic::$name);
+
+            impl $name {
+                pub(crate) fn load(&self, order: Ordering) -> $number {
+                    self.0.load(order)
+                }
+
+                pub(crate) fn store(&self, value: $number, order: Ordering) {
+                    steps::store(concat!(stringify!($name), " store"));
+                    self.0.store(value, order);
+                }
+
+                pub(crate) fn fetch_add(&self, value: $number, order: Ordering) -> $number {
+                    steps::store(concat!(stringify!($name), " add"));
+                    self.0.fetch_add(value, order)
+                }
+
+                pub(crate) fn compare_exchange(
+                    &self,
+                    current: $number,
+                    new: $number,
+                    success: Ordering,
+                    failure: Ordering,
+                ) -> Result<$number, $number> {
+                    steps::store(concat!(stringify!($name), " compare and exchange"));
+                    self.0.compare_exchange(current, new, success, failure)
+                }
+
+                #[allow(dead_code)] // of one of the two
+                pub(crate) fn as_ptr(&self) -> *mut $number {
+                    self.0.as_ptr()
+                }
+            }
+        };
+    }
+
+    stepping!(AtomicU32, u32);
+    stepping!(AtomicU64, u64);
+}
 
 /// `std::sync::atomic::fence`, with the cheaper of the two instructions that make a full fence on x86-64.
 ///

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use framebus::{Content, PublisherState, StreamStatus, SubscriberStatus};
+use framebus::{Backend, Content, PublisherState, StreamStatus, SubscriberStatus};
 use serde_json::{Value, json};
 
 /// Lists streams, without touching them.
@@ -13,11 +13,29 @@ pub struct Arguments {
     /// One JSON object a stream and line.
     #[arg(long)]
     json: bool,
+    /// Only those made of this: sysv, file, or file:/DIRECTORY [default: sysv and file].
+    #[arg(long, value_name = "BACKEND")]
+    backend: Option<Backend>,
+}
+
+/// Where to look: where it was said, or wherever streams are without further word.
+pub fn backends(asked: Option<&Backend>) -> Vec<Backend> {
+    asked.map_or_else(|| vec![Backend::SysV, Backend::default_file()], |backend| vec![backend.clone()])
+}
+
+/// The streams of some backends, in the order of their names.
+pub fn list(backends: &[Backend]) -> anyhow::Result<Vec<StreamStatus>> {
+    let mut streams = Vec::new();
+    for backend in backends {
+        streams.extend(framebus::list(backend)?);
+    }
+    streams.sort_by(|a, b| (&a.name, &a.backend).cmp(&(&b.name, &b.backend)));
+    Ok(streams)
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
     let prefix = arguments.prefix.as_deref().unwrap_or("");
-    let mut streams = framebus::list()?;
+    let mut streams = list(&backends(arguments.backend.as_ref()))?;
     streams.retain(|stream| stream.name.to_string().starts_with(prefix));
     let mut out = std::io::stdout().lock();
     for stream in &streams {
@@ -62,11 +80,12 @@ fn print(out: &mut impl Write, stream: &StreamStatus) -> std::io::Result<()> {
     )?;
     writeln!(
         out,
-        "  {} slots, history {}, {} of {} MiB in memory, id {}, uid {}, mode {:04o}",
+        "  {} slots, history {}, {} of {} MiB in memory, {} (id {}), uid {}, mode {:04o}",
         stream.geometry.slots(),
         stream.geometry.history(),
         stream.resident_bytes.div_ceil(1 << 20),
         stream.geometry.frames_bytes().div_ceil(1 << 20),
+        stream.backend,
         stream.segment_id,
         stream.uid,
         stream.mode
@@ -123,6 +142,7 @@ fn to_json(stream: &StreamStatus) -> Value {
         "slot_capacity_bytes": stream.geometry.slot_capacity_bytes(),
         "frames_bytes": stream.geometry.frames_bytes(),
         "resident_bytes": stream.resident_bytes,
+        "backend": stream.backend.to_string(),
         "segment_id": stream.segment_id,
         "uid": stream.uid,
         "mode": format!("{:04o}", stream.mode),

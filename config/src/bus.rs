@@ -89,7 +89,7 @@ impl Bus {
         }
     }
 
-    /// What a stream's subscribers attach with: the configuration's `wait`. For those who want to set the rest
+    /// What a stream's subscribers attach with: the configuration's `wait` and backend. For those who want to set the rest
     /// themselves, and go on with [`subscriber_with`](Bus::subscriber_with).
     ///
     /// # Errors
@@ -97,6 +97,7 @@ impl Bus {
     pub fn subscriber_options(&self, stream: &str) -> Result<SubscriberOptions, BusError> {
         let mut options = SubscriberOptions::default();
         options.wait = self.stream(stream)?.wait;
+        options.backend = self.config.bus.backend.clone();
         Ok(options)
     }
 

@@ -1,10 +1,11 @@
 //! The table `[bus]`: name, backend, mode, group.
 
-use crate::config::{Backend, BusConfig};
+use crate::config::BusConfig;
 use crate::document::Section;
+use framebus::{Backend, DEFAULT_DIRECTORY};
 use toml::de::DeValue;
 
-pub(crate) const KEYS: [&str; 4] = ["name", "backend", "mode", "group"];
+pub(crate) const KEYS: [&str; 5] = ["name", "backend", "directory", "mode", "group"];
 
 /// Own user only.
 const DEFAULT_MODE: u32 = 0o600;
@@ -13,10 +14,36 @@ const DEFAULT_MODE: u32 = 0o600;
 pub(crate) fn read(section: &mut Section<'_, '_>) -> BusConfig {
     BusConfig {
         name: name(section).unwrap_or_default(),
-        backend: section.choice("backend", &[("sysv", Backend::Sysv)]).unwrap_or_default(),
+        backend: backend(section),
         mode: mode(section).unwrap_or(DEFAULT_MODE),
         group: group(section),
     }
+}
+
+fn backend(section: &mut Section<'_, '_>) -> Backend {
+    let files = section.choice("backend", &[("sysv", false), ("file", true)]);
+    let directory = directory(section);
+    if files == Some(true) {
+        let directory = directory.unwrap_or(DEFAULT_DIRECTORY);
+        return Backend::File { directory: directory.into() };
+    }
+    // A misspelt or refused backend may have been meant to be "file".
+    let is_sysv = files == Some(false) || !section.has("backend");
+    if is_sysv && section.value("directory").is_some() {
+        let help = "add backend = \"file\", or remove `directory`";
+        section.refuse_key("directory", "`directory` needs backend = \"file\"", help);
+    }
+    Backend::SysV
+}
+
+fn directory<'a>(section: &mut Section<'a, '_>) -> Option<&'a str> {
+    const HELP: &str = "name one by its whole path, in memory as a rule: directory = \"/dev/shm/framebus\"";
+    let text = section.text("directory", "directory = \"/dev/shm/framebus\"")?;
+    if text.starts_with('/') && !text.contains('\0') {
+        return Some(text);
+    }
+    section.refuse("directory", format!("directory = {text:?} is no absolute path"), HELP);
+    None
 }
 
 fn name(section: &mut Section<'_, '_>) -> Option<String> {

@@ -3,7 +3,7 @@
 use crate::diagnostic::ConfigError;
 use crate::parse::parse;
 use crate::{memory, presets};
-use framebus::{Content, StreamOptions, Wait};
+use framebus::{Backend, Content, StreamOptions, Wait};
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -30,7 +30,7 @@ pub struct Config {
 pub struct BusConfig {
     /// Name of the bus.
     pub name: String,
-    /// Where the streams live.
+    /// What the streams are made of.
     pub backend: Backend,
     /// Permissions of every stream, as of a file; 0600 unless the file says otherwise.
     pub mode: u32,
@@ -38,19 +38,10 @@ pub struct BusConfig {
     pub group: Option<String>,
 }
 
-/// Where streams live.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Backend {
-    /// System V shared memory and semaphores, `"sysv"`.
-    #[default]
-    Sysv,
-}
-
 /// What the file says of a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StreamConfig {
-    /// How its publisher opens it. The mode is the bus's; the group is known to [`Bus`](crate::Bus) only.
+    /// How its publisher opens it. Backend and mode are the bus's; the group is known to [`Bus`](crate::Bus) only.
     ///
     /// Where the file gives a `type` and no `size`, the content is a record of 0 bytes: see
     /// [`size_is_known`](StreamConfig::size_is_known).

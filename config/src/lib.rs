@@ -47,5 +47,5 @@ mod suggest;
 
 pub use bus::Bus;
 pub use bus_error::BusError;
-pub use config::{Backend, BusConfig, Config, StreamConfig};
+pub use config::{BusConfig, Config, StreamConfig};
 pub use diagnostic::{ConfigError, Diagnostic, InvalidConfig};

@@ -79,7 +79,7 @@ fn read(
             findings.report(span, "there are no streams", ADD_STREAM);
         }
         for (name, value) in streams {
-            if let Some(config) = read_stream(name, value, bus.mode, memory_bytes, findings) {
+            if let Some(config) = read_stream(name, value, &bus, memory_bytes, findings) {
                 configs.insert(name.get_ref().to_string(), config);
             }
         }
@@ -91,7 +91,7 @@ fn read(
 fn read_stream(
     name: &Spanned<std::borrow::Cow<'_, str>>,
     value: &Spanned<DeValue<'_>>,
-    mode: u32,
+    bus: &BusConfig,
     memory_bytes: Option<u64>,
     findings: &mut Findings,
 ) -> Option<StreamConfig> {
@@ -107,7 +107,8 @@ fn read_stream(
     };
     let mut section = Section::open(format!("[streams.{name}]"), span, table, &stream::KEYS, findings);
     let mut config = stream::read(&mut section, memory_bytes)?;
-    config.options.mode = mode;
+    config.options.mode = bus.mode;
+    config.options.backend = bus.backend.clone();
     Some(config)
 }
 

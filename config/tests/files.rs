@@ -1,7 +1,8 @@
 //! What a file without mistakes means: defaults, every key, and the files that come with the library.
 
+use framebus::Backend;
 use framebus::{Content, ImageShape, OnFull, PixelFormat, Prefault, Rate, Slots, StreamOptions, Wait};
-use framebus_config::{Backend, Config, presets};
+use framebus_config::{Config, presets};
 use std::path::Path;
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ fn parsed(text: &str) -> Config {
 #[test]
 fn what_is_not_said_has_the_default_of_the_library() {
     let config = parsed("[bus]\nname = \"robot\"\n[streams.front]\nwidth = 64\nheight = 48\nformat = \"rgb8\"\n");
-    assert_eq!((config.bus.name.as_str(), config.bus.backend, config.bus.mode), ("robot", Backend::Sysv, 0o600));
+    assert_eq!((config.bus.name.as_str(), config.bus.backend, config.bus.mode), ("robot", Backend::SysV, 0o600));
     assert_eq!((config.bus.group.as_deref(), config.origin.as_str()), (None, "framebus.toml"));
     let front = &config.streams["front"];
     let shape = ImageShape::new(64, 48, PixelFormat::Rgb8).unwrap();
@@ -131,8 +132,8 @@ fn the_defaults_written_out_in_the_demo_are_the_defaults() {
     let uncommented: String = presets::DEMO
         .lines()
         .map(|line| match line.strip_prefix("# ") {
-            // Both are defaults only in the sense that they need something else.
-            Some(key) if key.starts_with("group") || key.starts_with("wait_ms") => "",
+            // They are defaults only in the sense that they need something else.
+            Some(key) if ["group", "wait_ms", "directory"].iter().any(|name| key.starts_with(name)) => "",
             Some(key) if key.split_once(" = ").is_some_and(|(key, _)| !key.contains(' ')) => key,
             _ => line,
         })

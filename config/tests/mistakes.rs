@@ -161,7 +161,7 @@ fn unknown_keys_are_refused_in_every_table_with_the_nearest_or_all_known_ones() 
         mistakes_of_bus("nam = \"robot\"\nuser = \"me\""),
         [
             "2:1 unknown key `nam` in [bus] | did you mean `name`?",
-            "3:1 unknown key `user` in [bus] | known keys are name, backend, mode, group",
+            "3:1 unknown key `user` in [bus] | known keys are name, backend, directory, mode, group",
         ]
     );
     assert_eq!(
@@ -249,8 +249,19 @@ fn words_that_are_none_of_the_allowed_ones_are_refused_with_those() {
         assert_eq!(mistakes_of_image(line), [format!("6:{column} {expected}")]);
     }
     assert_eq!(
-        mistakes_of_bus("name = \"robot\"\nbackend = \"file\""),
-        ["3:11 backend = \"file\" is unknown | expected \"sysv\""]
+        mistakes_of_bus("name = \"robot\"\nbackend = \"files\""),
+        ["3:11 backend = \"files\" is unknown | did you mean \"file\"? expected \"sysv\" or \"file\""]
+    );
+    assert_eq!(
+        mistakes_of_bus("name = \"robot\"\ndirectory = \"/run/robot\""),
+        ["3:1 `directory` needs backend = \"file\" | add backend = \"file\", or remove `directory`"]
+    );
+    assert_eq!(
+        mistakes_of_bus("name = \"robot\"\nbackend = \"file\"\ndirectory = \"run\""),
+        [
+            "4:13 directory = \"run\" is no absolute path | name one by its whole path, in memory as a rule: directory = \
+             \"/dev/shm/framebus\""
+        ]
     );
 }
 

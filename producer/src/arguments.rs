@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use framebus::{PixelFormat, Rate, Slots};
+use framebus::{Backend, PixelFormat, Rate, Slots};
 
 use crate::source::SourceSpec;
 
@@ -18,6 +18,10 @@ pub struct Arguments {
     /// The config [default: $FRAMEBUS_CONFIG, ./framebus.toml, or the embedded demo]
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+
+    /// What the stream is made of: sysv, file, or file:/DIRECTORY [default: the config's]
+    #[arg(long, value_name = "BACKEND")]
+    pub backend: Option<Backend>,
 
     /// Where frames come from: pattern, images:DIR_OR_GLOB, y4m:PATH, raw:PATH (PATH - is standard input)
     #[arg(long, value_name = "SOURCE", default_value = "pattern")]

@@ -14,7 +14,7 @@
 
 use std::time::Duration;
 
-use framebus::{Content, ImageShape, OnFull, Rate, StreamName, StreamOptions};
+use framebus::{Backend, Content, ImageShape, OnFull, Rate, StreamName, StreamOptions};
 use framebus_config::{Bus, Config};
 
 use crate::arguments::{Arguments, Full};
@@ -31,7 +31,9 @@ pub(crate) struct Target {
     pub(crate) name: StreamName,
     /// Its options; `None` where the stream is not in the config.
     configured: Option<StreamOptions>,
-    /// Permissions of the config's bus, for a stream that is not in it.
+    /// Backend of the config's bus, for a stream that is not in it.
+    backend: Backend,
+    /// Permissions of the config's bus, likewise.
     mode: u32,
     group: Option<u32>,
     /// Where the config came from, for messages.
@@ -60,7 +62,8 @@ impl Target {
         let configured = names.contains(&stream).then(|| bus.options(&stream)).transpose()?;
         // The group's number is the bus's to find; it is the same for all its streams.
         let group = names.iter().find_map(|any| bus.options(any).ok()).and_then(|options| options.group);
-        Ok(Self { name, configured, mode: bus.config().bus.mode, group, origin, is_built_in })
+        let bus = &bus.config().bus;
+        Ok(Self { name, configured, backend: bus.backend.clone(), mode: bus.mode, group, origin, is_built_in })
     }
 
     /// The stream's options, and the rate of its frames.
@@ -69,8 +72,12 @@ impl Target {
         let mut options = self.configured.clone().unwrap_or_else(|| {
             let mut options = StreamOptions::new(content.clone());
             (options.mode, options.group) = (self.mode, self.group);
+            options.backend = self.backend.clone();
             options
         });
+        if let Some(backend) = &arguments.backend {
+            options.backend = backend.clone();
+        }
         options.content = content;
         options.history = arguments.history.unwrap_or(options.history);
         options.slots = arguments.slots.unwrap_or(options.slots);
@@ -167,7 +174,16 @@ mod tests {
             options
         });
         let name = StreamName::new("robot", "front").unwrap();
-        Target { name, configured, mode: 0o640, group: Some(7), origin: "robot.toml".to_owned(), is_built_in: false }
+        let backend = Backend::SysV;
+        Target {
+            name,
+            configured,
+            backend,
+            mode: 0o640,
+            group: Some(7),
+            origin: "robot.toml".to_owned(),
+            is_built_in: false,
+        }
     }
 
     fn image(width: u32, height: u32) -> Content {

@@ -119,7 +119,7 @@ fn assert_removed(name: &StreamName) {
 
 /// What the kernel and the stream itself say of it.
 fn status(name: &StreamName) -> framebus::StreamStatus {
-    let streams = framebus::list().unwrap();
+    let streams = framebus::list(&framebus::Backend::SysV).unwrap();
     streams.into_iter().find(|stream| stream.name == *name).unwrap()
 }
 

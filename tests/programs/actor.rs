@@ -6,10 +6,10 @@ use std::io::Write;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use framebus::{Content, Publisher, StreamName, StreamOptions, Subscriber, SubscriberOptions, mark};
+use framebus::{Content, Publisher, StreamName, Subscriber, mark};
 use serde_json::json;
 
-use crate::harness::{Running, TestStream};
+use crate::harness::{Running, TestStream, options, subscriber_options};
 
 const PART: &str = "FRAMEBUS_TEST_PART";
 
@@ -51,10 +51,10 @@ fn stop_here(sequence: u64) -> ! {
 }
 
 fn hold(name: &StreamName, count: usize) {
-    let mut options = SubscriberOptions::default();
-    options.label = "holder".to_owned();
-    options.patience = Duration::from_secs(60);
-    let mut subscriber = Subscriber::attach_with(name, options).unwrap();
+    let mut settings = subscriber_options();
+    settings.label = "holder".to_owned();
+    settings.patience = Duration::from_secs(60);
+    let mut subscriber = Subscriber::attach_with(name, settings).unwrap();
     let mut frames = Vec::new();
     while frames.len() < count {
         assert!(subscriber.wait(Instant::now() + Duration::from_secs(60)).unwrap());
@@ -64,7 +64,7 @@ fn hold(name: &StreamName, count: usize) {
 }
 
 fn write(name: &StreamName) {
-    let mut publisher = Publisher::open(name, &StreamOptions::new(content())).unwrap();
+    let mut publisher = Publisher::open(name, &options(content())).unwrap();
     let mut loan = publisher.loan().unwrap();
     let sequence = loan.sequence();
     mark::stamp(&mut loan, sequence, 0);

@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use framebus::{LoanError, Publisher, PublisherState, Slots, StreamOptions, Subscriber, mark};
+use framebus::{LoanError, Publisher, PublisherState, Slots, mark};
 
 use crate::actor;
-use crate::harness::{TestStream, eventually, failure, framebus};
+use crate::harness::{TestStream, attach, eventually, failure, framebus, options};
 
 const CAMERA: &str = "--width 640 --height 480 --format rgb8 --unpaced";
 
@@ -36,13 +36,13 @@ fn publisher_killed_during_loan_frees_its_slot_and_its_frame_is_never_seen() {
     let stream = TestStream::new("kill-loan");
     let writer = actor::start(&stream, "write");
     assert_eq!(writer.wait_for("at", 2)["at"], 2);
-    let mut subscriber = Subscriber::attach(&stream.name).unwrap();
+    let mut subscriber = attach(&stream.name).unwrap();
     writer.kill();
     let frame = subscriber.latest().unwrap().unwrap();
     assert_eq!(mark::verify(&frame, 1), Ok(()));
     assert_eq!(subscriber.publisher(), PublisherState::Gone);
 
-    let mut successor = Publisher::open(&stream.name, &StreamOptions::new(actor::content())).unwrap();
+    let mut successor = Publisher::open(&stream.name, &options(actor::content())).unwrap();
     assert_eq!(successor.next_sequence(), 2);
     let mut loan = successor.loan().unwrap();
     mark::stamp(&mut loan, 2, 0);
@@ -55,9 +55,9 @@ fn publisher_killed_during_loan_frees_its_slot_and_its_frame_is_never_seen() {
 #[test]
 fn slots_of_a_killed_viewer_are_free_again() {
     let stream = TestStream::new("kill-viewer");
-    let mut options = StreamOptions::new(actor::content());
-    options.slots = Slots::Exactly(3);
-    let mut publisher = Publisher::open(&stream.name, &options).unwrap();
+    let mut settings = options(actor::content());
+    settings.slots = Slots::Exactly(3);
+    let mut publisher = Publisher::open(&stream.name, &settings).unwrap();
     publisher.loan().unwrap().publish();
     let holder = actor::start(&stream, "hold 2");
     eventually("the holder has its first frame", || {
@@ -81,19 +81,19 @@ fn slots_of_a_killed_viewer_are_free_again() {
 #[test]
 fn a_place_is_free_again_when_its_viewer_is_killed() {
     let stream = TestStream::new("kill-places");
-    let mut options = StreamOptions::new(actor::content());
-    options.max_subscribers = 1;
-    let mut publisher = Publisher::open(&stream.name, &options).unwrap();
+    let mut settings = options(actor::content());
+    settings.max_subscribers = 1;
+    let mut publisher = Publisher::open(&stream.name, &settings).unwrap();
     for round in 1..=10 {
         publisher.loan().unwrap().publish();
         let holder = actor::start(&stream, "hold 1");
         assert_eq!(holder.wait_for("at", round)["at"], round);
-        let full = Subscriber::attach(&stream.name).map(drop).unwrap_err();
+        let full = attach(&stream.name).map(drop).unwrap_err();
         assert!(full.to_string().contains("all 1 places are taken by holder"), "{full}");
         holder.kill();
     }
     assert_eq!(publisher.counters().refused, 0);
-    assert!(Subscriber::attach(&stream.name).is_ok());
+    assert!(attach(&stream.name).is_ok());
 }
 
 #[test]
@@ -155,35 +155,13 @@ fn a_subscriber_waits_over_the_death_of_its_publisher() {
     let stream = TestStream::new("wait-over");
     let writer = actor::start(&stream, "write");
     writer.wait_for("at", 2);
-    let mut subscriber = Subscriber::attach(&stream.name).unwrap();
+    let mut subscriber = attach(&stream.name).unwrap();
     assert!(subscriber.latest().unwrap().is_some());
     writer.kill();
     std::thread::scope(|scope| {
         let waiting = scope.spawn(|| subscriber.wait(Instant::now() + Duration::from_secs(60)).unwrap());
-        let mut successor = Publisher::open(&stream.name, &StreamOptions::new(actor::content())).unwrap();
+        let mut successor = Publisher::open(&stream.name, &options(actor::content())).unwrap();
         successor.loan().unwrap().publish();
         assert!(waiting.join().unwrap());
     });
-}
-
-#[test]
-fn a_stream_whose_semaphores_are_removed_goes_on_in_a_new_epoch() {
-    let stream = TestStream::new("ipcrm");
-    let viewer = stream.viewer("--verify");
-    let producer = stream.producer("--width 64 --height 48 --format mono8 --rate 200");
-    let seen = viewer.wait_for("last_sequence", 5)["last_sequence"].as_u64().unwrap();
-    let before = stream.status().unwrap().segment_id;
-    // SAFETY: plain integers; the set is this test's own.
-    let removed = unsafe { libc::semctl(libc::semget(stream.name.key(), 0, 0), 0, libc::IPC_RMID) };
-    assert_eq!(removed, 0);
-    // Meanwhile everybody counts as alive.
-    let moved = eventually("the publisher has noticed", || {
-        stream.status().filter(|status| status.segment_id != before && status.publisher == PublisherState::Alive)
-    });
-    assert!(moved.last_sequence >= seen, "sequences go on");
-    viewer.wait_for("last_sequence", moved.last_sequence + 5);
-    let viewer = viewer.interrupt();
-    assert_eq!((viewer.number("torn"), viewer.number("epochs")), (0, 1), "{viewer:?}");
-    let producer = producer.interrupt();
-    assert_eq!(producer.number("drops"), 0, "{producer:?}");
 }

@@ -31,6 +31,7 @@ fn the_demo_runs_three_processes_and_saves_a_picture() {
     // The first colour bar is white, the last one blue.
     assert!(picture.get_pixel(100, 300).0[..3].iter().all(|&channel| channel > 200));
     assert!(picture.get_pixel(1900, 300).0[0] < 50);
-    let left = framebus::list().unwrap().into_iter().find(|found| found.name.bus() == stream.name.bus());
+    let left =
+        framebus::list(&crate::backend()).unwrap().into_iter().find(|found| found.name.bus() == stream.name.bus());
     assert!(left.is_none(), "{left:?}");
 }

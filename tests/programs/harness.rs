@@ -7,9 +7,13 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use framebus::{RemoveError, StreamName, StreamStatus};
+use framebus::{
+    AttachError, Content, RemoveError, StreamName, StreamOptions, StreamStatus, Subscriber, SubscriberOptions,
+};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
+
+use crate::backend;
 
 /// Nothing here takes so long; a test that does is stuck.
 const WATCHDOG: Duration = Duration::from_secs(60);
@@ -42,7 +46,7 @@ impl TestStream {
     /// A program of the front door on this stream.
     pub fn command(&self, program: &str, arguments: &str) -> Command {
         let mut command = framebus();
-        command.arg(program).args(["--stream", &self.name.to_string()]);
+        command.arg(program).args(["--stream", &self.name.to_string(), "--backend", &backend().to_string()]);
         command.args(arguments.split_whitespace());
         command
     }
@@ -57,7 +61,7 @@ impl TestStream {
 
     /// What the kernel's table has of it.
     pub fn status(&self) -> Option<StreamStatus> {
-        framebus::list().unwrap().into_iter().find(|stream| stream.name == self.name)
+        framebus::list(&backend()).unwrap().into_iter().find(|stream| stream.name == self.name)
     }
 
     /// Waits until it has a frame with at least this sequence; returns the newest one's.
@@ -77,11 +81,29 @@ impl TestStream {
 
 impl Drop for TestStream {
     fn drop(&mut self) {
-        let left = framebus::remove(&self.name, true);
+        let left = framebus::remove(&backend(), &self.name, true);
         if !std::thread::panicking() {
             assert!(matches!(left, Err(RemoveError::NotFound { .. })), "{} was left behind: {left:?}", self.name);
         }
     }
+}
+
+/// The defaults of a stream of the backend that is tested.
+pub fn options(content: Content) -> StreamOptions {
+    let mut options = StreamOptions::new(content);
+    options.backend = backend();
+    options
+}
+
+/// The defaults of a subscriber.
+pub fn subscriber_options() -> SubscriberOptions {
+    let mut options = SubscriberOptions::default();
+    options.backend = backend();
+    options
+}
+
+pub fn attach(name: &StreamName) -> Result<Subscriber, AttachError> {
+    Subscriber::attach_with(name, subscriber_options())
 }
 
 /// The program under test, without a config of whoever runs the tests.

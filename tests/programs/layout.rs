@@ -3,19 +3,19 @@
 use std::io::ErrorKind;
 use std::process::Command;
 
-use framebus::{Content, ImageShape, PixelFormat, Publisher, Rate, StreamOptions, Subscriber, SubscriberOptions};
+use framebus::{Content, ImageShape, PixelFormat, Publisher, Rate, Subscriber};
 use serde_json::{Value, json};
 
-use crate::harness::TestStream;
+use crate::harness::{TestStream, options, subscriber_options};
 
 #[test]
 fn a_python_program_finds_everything_where_the_document_says() {
     let stream = TestStream::new("layout");
     let shape = ImageShape::with_stride(62, 46, PixelFormat::Bgr8, 192).unwrap();
-    let mut options = StreamOptions::new(Content::Image(shape));
-    (options.rate, options.history, options.max_held) = (Rate::new(30_000, 1001), 4, 3);
-    let mut publisher = Publisher::open(&stream.name, &options).unwrap();
-    let mut reader = SubscriberOptions::default();
+    let mut settings = options(Content::Image(shape));
+    (settings.rate, settings.history, settings.max_held) = (Rate::new(30_000, 1001), 4, 3);
+    let mut publisher = Publisher::open(&stream.name, &settings).unwrap();
+    let mut reader = subscriber_options();
     reader.label = "reader".to_owned();
     let mut subscriber = Subscriber::attach_with(&stream.name, reader).unwrap();
     let mut bytes = Vec::new();

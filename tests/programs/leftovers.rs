@@ -3,12 +3,23 @@
 use std::collections::HashSet;
 use std::path::Path;
 
+use framebus::{Backend, DEFAULT_DIRECTORY};
+
 /// Streams on buses that only tests have, whose test process is gone.
 pub fn segments() -> Vec<String> {
-    let streams = framebus::list().unwrap().into_iter().map(|stream| stream.name);
-    let left =
-        streams.filter(|name| test_process(name.bus()).is_some_and(|pid| !Path::new(&format!("/proc/{pid}")).exists()));
-    left.map(|name| name.to_string()).collect()
+    let streams = framebus::list(&Backend::SysV).unwrap().into_iter();
+    streams.filter(|stream| is_left(stream.name.bus())).map(|stream| stream.name.to_string()).collect()
+}
+
+/// Directories of such buses, whatever is in them.
+pub fn directories() -> Vec<String> {
+    let Ok(buses) = std::fs::read_dir(DEFAULT_DIRECTORY) else { return Vec::new() };
+    let names = buses.flatten().map(|bus| bus.file_name().to_string_lossy().into_owned());
+    names.filter(|bus| is_left(bus)).collect()
+}
+
+fn is_left(bus: &str) -> bool {
+    test_process(bus).is_some_and(|pid| !Path::new(&format!("/proc/{pid}")).exists())
 }
 
 /// The process that runs the test of a bus `test-PID-…`, or `bench-`, `doc-`.

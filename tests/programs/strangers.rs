@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 use std::os::unix::process::CommandExt;
 
-use framebus::{Content, Publisher, StreamName, StreamOptions};
+use framebus::{Content, Publisher, StreamName};
 
-use crate::harness::{TestStream, failure};
+use crate::harness::{TestStream, failure, options};
 
 /// A segment of the test's own making. Removed when dropped.
 struct Segment {
@@ -99,9 +99,9 @@ fn an_empty_segment_of_a_living_process_is_left_alone_and_a_dead_ones_is_replace
     );
     drop(blank);
     // This process is its creator, so it knows that nobody is at work any more.
-    let mut options = StreamOptions::new(Content::Bytes { capacity: 64 });
-    options.persist = false;
-    drop(Publisher::open(&stream.name, &options).unwrap());
+    let mut settings = options(Content::Bytes { capacity: 64 });
+    settings.persist = false;
+    drop(Publisher::open(&stream.name, &settings).unwrap());
 }
 
 /// Two names of the same key; 2^16 names are enough to find some.
@@ -121,9 +121,9 @@ fn colliding_names() -> (StreamName, StreamName) {
 fn two_names_of_one_key_are_never_mixed_up() {
     let (one, two) = colliding_names();
     let (one, two) = (TestStream { name: one }, TestStream { name: two });
-    let mut options = StreamOptions::new(Content::Bytes { capacity: 64 });
-    options.persist = true;
-    let mut publisher = Publisher::open(&one.name, &options).unwrap();
+    let mut settings = options(Content::Bytes { capacity: 64 });
+    settings.persist = true;
+    let mut publisher = Publisher::open(&one.name, &settings).unwrap();
     publisher.loan().unwrap().publish();
     drop(publisher);
     let (code, said) = failure(two.command("producer", CAMERA));
@@ -140,9 +140,9 @@ fn two_names_of_one_key_are_never_mixed_up() {
 /// Opens a stream, changes its header, and says what producer and viewer say to that.
 fn with_changed_header(test: &str, offset: usize, change: &[u8]) -> [String; 2] {
     let stream = TestStream::new(test);
-    let mut options = StreamOptions::new(Content::Bytes { capacity: 64 });
-    options.persist = true;
-    drop(Publisher::open(&stream.name, &options).unwrap());
+    let mut settings = options(Content::Bytes { capacity: 64 });
+    settings.persist = true;
+    drop(Publisher::open(&stream.name, &settings).unwrap());
     let segment = Segment::find(stream.name.key());
     let before: Vec<u8> = (0..change.len()).map(|at| segment.byte(offset + at)).collect();
     segment.write(offset, change);
@@ -181,7 +181,7 @@ fn another_user_is_told_that_the_stream_is_not_his() {
         return;
     }
     let stream = TestStream::new("denied");
-    let mut publisher = Publisher::open(&stream.name, &StreamOptions::new(Content::Bytes { capacity: 64 })).unwrap();
+    let mut publisher = Publisher::open(&stream.name, &options(Content::Bytes { capacity: 64 })).unwrap();
     publisher.loan().unwrap().publish();
     // The build's folder need not be open to others.
     let folder = tempfile::tempdir().unwrap();
@@ -191,7 +191,7 @@ fn another_user_is_told_that_the_stream_is_not_his() {
     std::fs::set_permissions(folder.path(), open).unwrap();
     for (command, arguments, expected) in [
         ("viewer", "--patience 0", "attaching the frames of stream"),
-        ("producer", CAMERA, "opening the semaphore set of stream"),
+        ("producer", CAMERA, "opening the leases of stream"),
     ] {
         let mut denied = std::process::Command::new(&program);
         denied.arg(command).args(["--stream", &stream.name.to_string()]).args(arguments.split(' '));

@@ -2,6 +2,7 @@
 
 use crate::snapshot::FileKind;
 use clap::{Args, ValueEnum};
+use framebus::Backend;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -17,6 +18,10 @@ pub struct Arguments {
     /// Config file; without it $FRAMEBUS_CONFIG, ./framebus.toml, or the built-in demo
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+
+    /// What the stream is made of: sysv, file, or file:/DIRECTORY; without it, what the config says
+    #[arg(long, value_name = "BACKEND")]
+    pub backend: Option<Backend>,
 
     /// Which frames to take
     #[arg(long, value_enum, default_value_t)]

@@ -66,6 +66,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
 
     let mut options = SubscriberOptions::default();
     options.wait = target.wait;
+    options.backend = target.backend.clone();
     options.lossless = arguments.mode == Mode::Every;
     options.label = arguments.label.clone();
     let Some(subscriber) = attach(&target.name, &options, arguments.patience, &status, &stop)? else {

@@ -2,7 +2,7 @@
 
 use crate::arguments::Arguments;
 use anyhow::Context;
-use framebus::{StreamName, Wait};
+use framebus::{Backend, StreamName, Wait};
 use framebus_config::Config;
 use framebus_program::UsageError;
 
@@ -10,6 +10,7 @@ use framebus_program::UsageError;
 #[derive(Debug)]
 pub(crate) struct Target {
     pub name: StreamName,
+    pub backend: Backend,
     pub wait: Wait,
 }
 
@@ -27,7 +28,8 @@ impl Target {
         };
         let configured = (name.bus() == bus).then(|| config.streams.get(name.stream())).flatten();
         let wait = arguments.wait.map(Wait::from).or(configured.map(|stream| stream.wait)).unwrap_or_default();
-        Ok(Self { name, wait })
+        let backend = arguments.backend.as_ref().unwrap_or(&config.bus.backend).clone();
+        Ok(Self { name, backend, wait })
     }
 }
 
@@ -70,9 +72,11 @@ mod tests {
     #[test]
     fn a_bus_on_the_command_line_wins_and_streams_need_not_be_configured() {
         let found = target(Config::demo(), &["--stream", "robot/front"]).unwrap();
-        assert_eq!(found.name.to_string(), "robot/front");
+        assert_eq!((found.name.to_string().as_str(), found.backend), ("robot/front", Backend::SysV));
         assert_eq!(target(Config::demo(), &["--stream", "depth"]).unwrap().name.to_string(), "demo/depth");
         assert!(target(Config::demo(), &["--stream", "a/b/c"]).is_err());
+        let found = target(Config::demo(), &["--backend", "file:/run"]).unwrap();
+        assert_eq!(found.backend, Backend::File { directory: "/run".into() });
     }
 
     #[test]

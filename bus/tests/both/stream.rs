@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 
 use framebus::*;
 
+use crate::common::{attach, options, status, subscriber_options};
+
 /// A stream of this test's own; whatever is left of it is removed, and that is a failure.
 struct TestStream(StreamName);
 
@@ -16,17 +18,17 @@ impl TestStream {
     }
 
     fn publisher(&self, change: impl FnOnce(&mut StreamOptions)) -> Publisher {
-        let mut options = StreamOptions::new(Content::Bytes { capacity: 64 });
+        let mut options = options(Content::Bytes { capacity: 64 });
         change(&mut options);
         Publisher::open(&self.0, &options).unwrap()
     }
 
     fn subscriber(&self) -> Subscriber {
-        Subscriber::attach(&self.0).unwrap()
+        attach(&self.0).unwrap()
     }
 
     fn lossless(&self) -> Subscriber {
-        let mut options = SubscriberOptions::default();
+        let mut options = subscriber_options();
         options.lossless = true;
         Subscriber::attach_with(&self.0, options).unwrap()
     }
@@ -34,7 +36,7 @@ impl TestStream {
 
 impl Drop for TestStream {
     fn drop(&mut self) {
-        let left = remove(&self.0, true);
+        let left = remove(&crate::backend(), &self.0, true);
         if !std::thread::panicking() {
             assert!(matches!(left, Err(RemoveError::NotFound { .. })), "{} was left behind: {left:?}", self.0);
         }
@@ -132,7 +134,7 @@ fn one_more_than_may_be_held_is_refused_and_costs_nothing() {
 fn a_triple_buffer_refuses_and_names_who_holds_its_slots() {
     let stream = TestStream::new();
     let mut publisher = stream.publisher(|options| options.slots = Slots::Exactly(3));
-    let mut options = SubscriberOptions::default();
+    let mut options = subscriber_options();
     options.label = "hoarder".to_owned();
     let mut hoarder = Subscriber::attach_with(&stream.0, options).unwrap();
     publish(&mut publisher, 1);
@@ -269,7 +271,7 @@ fn a_second_publisher_is_refused_and_changes_nothing() {
     let stream = TestStream::new();
     let mut publisher = stream.publisher(|_| {});
     let mut subscriber = stream.subscriber();
-    let second = Publisher::open(&stream.0, &StreamOptions::new(Content::Bytes { capacity: 999 })).map(drop);
+    let second = Publisher::open(&stream.0, &options(Content::Bytes { capacity: 999 })).map(drop);
     let error = second.unwrap_err();
     assert!(matches!(error, OpenError::Busy { pid: Some(pid), .. } if pid == std::process::id()), "{error}");
     publish(&mut publisher, 1);
@@ -319,7 +321,7 @@ fn a_stream_is_not_given_up_for_one_that_can_not_be_made() {
     publish(&mut publisher, 7);
     drop(publisher);
     // More than there are addresses.
-    let mut options = StreamOptions::new(Content::Bytes { capacity: 1 << 31 });
+    let mut options = options(Content::Bytes { capacity: 1 << 31 });
     options.slots = Slots::Exactly(MAX_SLOTS);
     let error = Publisher::open(&stream.0, &options).map(drop).unwrap_err();
     assert!(matches!(error, OpenError::System(_)), "{error}");
@@ -354,34 +356,15 @@ fn one_subscriber_too_many_is_told_who_has_the_places() {
     let stream = TestStream::new();
     let _publisher = stream.publisher(|options| options.max_subscribers = 2);
     let _both = (stream.subscriber(), stream.subscriber());
-    let error = Subscriber::attach(&stream.0).map(drop).unwrap_err();
+    let error = attach(&stream.0).map(drop).unwrap_err();
     assert!(matches!(&error, AttachError::Full { holders, .. } if holders.len() == 2), "{error}");
     assert!(error.to_string().contains(&format!("pid {}", std::process::id())), "{error}");
 }
 
 #[test]
-fn with_quick_subscribers_only_three_slots_are_ever_touched() {
-    let stream = TestStream::new();
-    let slot = 1 << 20;
-    let mut publisher = stream.publisher(|options| {
-        options.content = Content::Bytes { capacity: slot };
-        options.prefault = Prefault::Off;
-    });
-    let mut subscribers = [stream.subscriber(), stream.subscriber()];
-    for byte in 0..50 {
-        publish(&mut publisher, byte);
-        subscribers.iter_mut().for_each(|subscriber| drop(subscriber.latest().unwrap()));
-    }
-    let resident = list().unwrap().into_iter().find(|found| found.name == stream.0).unwrap().resident_bytes;
-    let slots = resident / u64::from(slot);
-    assert!(slots <= 3, "{resident} bytes are resident, {slots} slots");
-    assert!(publisher.geometry().slots() >= 18);
-}
-
-#[test]
 fn a_missing_stream_is_an_error_that_says_what_to_do() {
     let stream = TestStream::new();
-    let error = Subscriber::attach(&stream.0).map(drop).unwrap_err();
+    let error = attach(&stream.0).map(drop).unwrap_err();
     let text = error.to_string();
     assert!(text.starts_with(&format!("can not attach to stream {}: there is none", stream.0)), "{text}");
     assert!(text.contains("start its publisher"), "{text}");
@@ -395,14 +378,14 @@ fn the_kernels_table_lists_the_stream_and_who_reads_it() {
     publish(&mut publisher, 1);
     publish(&mut publisher, 1);
     let held = subscriber.latest().unwrap();
-    let found = list().unwrap().into_iter().find(|found| found.name == stream.0).unwrap();
+    let found = status(&stream.0).unwrap();
     assert_eq!(found.publisher, PublisherState::Alive);
     assert_eq!(found.publisher_pid, Some(std::process::id()));
     assert_eq!((found.last_sequence, found.rate), (2, Rate::new(30, 1)));
     assert_eq!(found.subscribers.len(), 1);
     assert_eq!((found.subscribers[0].held, found.subscribers[0].counters.seen), (1, 1));
     drop(held);
-    let refused = remove(&stream.0, false).unwrap_err();
+    let refused = remove(&crate::backend(), &stream.0, false).unwrap_err();
     assert!(matches!(refused, RemoveError::Publishing { .. }), "{refused}");
 }
 
@@ -431,13 +414,13 @@ mod records {
     #[test]
     fn a_record_arrives_as_it_was_and_another_type_of_its_size_is_refused() {
         let stream = TestStream::new();
-        let options = StreamOptions::new(Content::Bytes { capacity: 1 });
+        let options = options(Content::Bytes { capacity: 1 });
         let mut publisher = RecordPublisher::<Imu>::open(&stream.0, &options).unwrap();
-        let mut subscriber = RecordSubscriber::<Imu>::attach(&stream.0).unwrap();
+        let mut subscriber = RecordSubscriber::<Imu>::attach_with(&stream.0, subscriber_options()).unwrap();
         let sample = Imu { turn: [0.0, 1.0, 2.0], push: [3.0, 4.0, 9.81] };
         publisher.publish(&sample).unwrap();
         assert_eq!(*subscriber.latest().unwrap().unwrap(), sample);
-        let error = RecordSubscriber::<Pose>::attach(&stream.0).map(drop).unwrap_err();
+        let error = RecordSubscriber::<Pose>::attach_with(&stream.0, subscriber_options()).map(drop).unwrap_err();
         let text = error.to_string();
         assert!(text.contains("it carries records Imu of 24 bytes, expected records Pose of 24 bytes"), "{text}");
     }

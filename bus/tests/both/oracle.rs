@@ -4,6 +4,8 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use framebus::*;
+
+use crate::common;
 use proptest::prelude::*;
 
 const SUBSCRIBERS: usize = 3;
@@ -126,7 +128,7 @@ struct Real {
 }
 
 fn options(history: u32, capacity: u32) -> StreamOptions {
-    let mut options = StreamOptions::new(Content::Bytes { capacity });
+    let mut options = common::options(Content::Bytes { capacity });
     (options.history, options.max_held, options.persist) = (history, MAX_HELD as u32, true);
     options.prefault = Prefault::Off;
     options
@@ -137,7 +139,7 @@ impl Drop for Real {
         self.held.clear();
         self.subscribers.clear();
         drop(self.publisher.take());
-        remove(&self.name, true).unwrap();
+        remove(&crate::backend(), &self.name, true).unwrap();
     }
 }
 
@@ -154,7 +156,7 @@ fn run(steps: &[Step]) -> Result<(), TestCaseError> {
     let name = StreamName::new(&format!("test-{}-oracle-{number}", std::process::id()), "front").unwrap();
     let first = Epoch { base: 0, last: 0, history: 2, capacity: 64 };
     let publisher = Publisher::open(&name, &options(2, 64)).unwrap();
-    let subscribers = (0..SUBSCRIBERS).map(|_| Subscriber::attach(&name).unwrap()).collect();
+    let subscribers = (0..SUBSCRIBERS).map(|_| common::attach(&name).unwrap()).collect();
     let held = (0..SUBSCRIBERS).map(|_| Vec::new()).collect();
     let mut real = Real { name, publisher: Some(publisher), subscribers, held };
     let mut oracle = Oracle { epochs: vec![first], abandoned: 0, readers: Vec::new() };
@@ -197,7 +199,7 @@ fn run(steps: &[Step]) -> Result<(), TestCaseError> {
             Step::Reattach(who) => {
                 real.held[who].clear();
                 real.subscribers.remove(who);
-                real.subscribers.insert(who, Subscriber::attach(&real.name).unwrap());
+                real.subscribers.insert(who, common::attach(&real.name).unwrap());
                 oracle.readers[who] = oracle.attach();
             }
             Step::Restart { history, capacity } => {

@@ -6,12 +6,14 @@ use std::time::{Duration, Instant};
 
 use framebus::*;
 
+use crate::common::{attach, options};
+
 fn stream(test: &str, capacity: u32) -> (Publisher, Subscriber) {
     let name = StreamName::new(&format!("test-{}-{test}", std::process::id()), "front").unwrap();
-    let mut options = StreamOptions::new(Content::Bytes { capacity });
-    options.prefault = Prefault::Off;
-    let publisher = Publisher::open(&name, &options).unwrap();
-    let subscriber = Subscriber::attach(&name).unwrap();
+    let mut settings = options(Content::Bytes { capacity });
+    settings.prefault = Prefault::Off;
+    let publisher = Publisher::open(&name, &settings).unwrap();
+    let subscriber = attach(&name).unwrap();
     (publisher, subscriber)
 }
 
@@ -108,22 +110,11 @@ fn publishing_and_acquiring_make_no_system_call() {
         std::mem::forget((publisher, subscriber));
         done.store(true, Ordering::Release);
     });
-    remove_by_key(&name);
+    crate::remove_by_hand(&name);
     assert!(without, "publishing or acquiring made a system call");
     let with = runs_without_system_calls(|done| {
         std::thread::yield_now();
         done.store(true, Ordering::Release);
     });
     assert!(!with, "the check itself notices a system call");
-}
-
-/// The stream's publisher was forgotten, so its lease is still held by this process.
-fn remove_by_key(name: &StreamName) {
-    // SAFETY: plain integers; the objects under these keys are this test's own.
-    unsafe {
-        for key in [name.key(), name.places_key()] {
-            libc::shmctl(libc::shmget(key, 0, 0), libc::IPC_RMID, std::ptr::null_mut());
-        }
-        libc::semctl(libc::semget(name.key(), 0, 0), 0, libc::IPC_RMID);
-    }
 }

@@ -1,0 +1,275 @@
+//! Segments that are files: `DIRECTORY/BUS/STREAM/{frames,places}`, beside the leases' file `lock`.
+//!
+//! A new file is made under a temporary name, gets all its memory (`fallocate`), and only then its own name: nobody ever
+//! maps a file that is too short, and a full file system is an error here and not a SIGBUS later. All of that happens
+//! under the publisher's lease, so the temporary name is one process's at a time.
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
+use std::path::{Path, PathBuf};
+use std::ptr::NonNull;
+
+use memmap2::MmapOptions;
+
+use super::{Kind, Mapping, Part, ReadMapping, SegmentStatus, WriteMapping};
+use crate::call::{CallError, call, check};
+use crate::name::StreamName;
+use crate::process::Process;
+use crate::site::{Row, Segment};
+
+/// Bytes that are asked for at a time: a signal interrupts the kernel's work on a piece, not on the whole.
+const ALLOCATE_BYTES: usize = 4 << 20;
+
+/// Everybody may make buses and streams, and only remove what is his own, as in `/tmp`.
+const SHARED_DIRECTORY: u32 = 0o1777;
+
+/// The directory of a stream.
+#[derive(Clone, Debug)]
+pub(crate) struct StreamDirectory {
+    path: PathBuf,
+}
+
+impl StreamDirectory {
+    pub(crate) fn of(directory: &Path, name: &StreamName) -> Self {
+        Self { path: directory.join(name.bus()).join(name.stream()) }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(crate) fn lock_path(&self) -> PathBuf {
+        self.path.join("lock")
+    }
+
+    fn part(&self, part: Part) -> PathBuf {
+        self.path.join(match part {
+            Part::Frames => "frames",
+            Part::Places => "places",
+            Part::Trial => "new",
+        })
+    }
+
+    /// Makes the directories that are missing.
+    pub(crate) fn prepare(&self) -> Result<(), CallError> {
+        let bus = self.path.parent().unwrap_or(&self.path);
+        for shared in [bus.parent().unwrap_or(bus), bus] {
+            if make_directory(shared, SHARED_DIRECTORY)? {
+                // The process's umask has taken rights away.
+                let rights = std::fs::Permissions::from_mode(SHARED_DIRECTORY);
+                call("chmod", || std::fs::set_permissions(shared, rights.clone()))?;
+            }
+        }
+        if make_directory(&self.path, 0o755)? {
+            call("chmod", || std::fs::set_permissions(&self.path, std::fs::Permissions::from_mode(0o755)))?;
+        }
+        Ok(())
+    }
+
+    /// Removes the directories of stream and bus, where nothing is in them.
+    pub(crate) fn clear(&self) {
+        let _ = call("unlink", || std::fs::remove_file(self.part(Part::Trial)));
+        if call("rmdir", || std::fs::remove_dir(&self.path)).is_ok()
+            && let Some(bus) = self.path.parent()
+        {
+            let _ = call("rmdir", || std::fs::remove_dir(bus));
+        }
+    }
+
+    pub(crate) fn find(&self, part: Part) -> Result<Option<FileSegment>, CallError> {
+        let path = self.part(part);
+        match call("stat", || std::fs::symlink_metadata(&path)) {
+            Ok(file) => Ok(Some(FileSegment { number: number_of(&file), path })),
+            Err(error) if matches!(error.errno(), Some(libc::ENOENT | libc::ENOTDIR)) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    pub(crate) fn create(&self, part: Part, bytes: usize, mode: u32) -> Result<FileSegment, CallError> {
+        let path = self.part(part);
+        if self.find(part)?.is_some() {
+            return Err(CallError { call: "open", source: io::Error::from_raw_os_error(libc::EEXIST) });
+        }
+        let trial = self.part(Part::Trial);
+        let segment = self.allocate(&trial, bytes, mode).inspect_err(|_| {
+            let _ = std::fs::remove_file(&trial);
+        })?;
+        if part != Part::Trial {
+            call("rename", || std::fs::rename(&trial, &path))?;
+        }
+        Ok(FileSegment { path, ..segment })
+    }
+
+    fn allocate(&self, path: &Path, bytes: usize, mode: u32) -> Result<FileSegment, CallError> {
+        // One that a creator left who died is not used: somebody may have it open.
+        match call("unlink", || std::fs::remove_file(path)) {
+            Err(error) if error.errno() != Some(libc::ENOENT) => return Err(error),
+            _ => {}
+        }
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create_new(true).mode(mode);
+        let file = call("open", || options.open(path))?;
+        call("chmod", || file.set_permissions(std::fs::Permissions::from_mode(mode)))?;
+        refuse_too_large(&file, bytes)?;
+        for offset in (0..bytes).step_by(ALLOCATE_BYTES) {
+            let piece = ALLOCATE_BYTES.min(bytes - offset) as libc::off_t;
+            // SAFETY: fallocate takes plain integers and an open file.
+            let allocate = || unsafe { libc::fallocate(file.as_raw_fd(), 0, offset as libc::off_t, piece) };
+            call("fallocate", || check(allocate()))?;
+        }
+        let status = call("stat", || file.metadata())?;
+        Ok(FileSegment { number: number_of(&status), path: path.to_owned() })
+    }
+
+    /// The streams in a directory, by what their directories are called.
+    pub(crate) fn all(directory: &Path) -> Result<Vec<(StreamName, Self)>, CallError> {
+        let mut streams = Vec::new();
+        for bus in names_in(directory)? {
+            for stream in names_in(&directory.join(&bus)).unwrap_or_default() {
+                // Whatever else lies there is none of ours.
+                if let Ok(name) = StreamName::new(&bus, &stream) {
+                    let stream = Self::of(directory, &name);
+                    streams.push((name, stream));
+                }
+            }
+        }
+        Ok(streams)
+    }
+
+    pub(crate) fn frames_row(&self, name: StreamName) -> Result<Option<Row>, CallError> {
+        let Some(frames) = self.find(Part::Frames)? else { return Ok(None) };
+        let status = call("stat", || std::fs::symlink_metadata(frames.path()))?;
+        Ok(Some(Row {
+            frames: Segment::File(frames),
+            mode: status.mode() & 0o777,
+            uid: status.uid(),
+            // stat(2): blocks of 512 bytes, whatever the file system's are.
+            resident_bytes: status.blocks() * 512,
+            name: Some(name),
+        }))
+    }
+}
+
+/// Fails before memory is taken that is not enough: to fill the file system for a moment would hurt others.
+fn refuse_too_large(file: &File, bytes: usize) -> Result<(), CallError> {
+    // SAFETY: statvfs is plain data, so zeroes are a value of it.
+    let mut status: libc::statvfs = unsafe { std::mem::zeroed() };
+    let buffer = &raw mut status;
+    // SAFETY: fstatvfs fills the buffer.
+    call("fstatvfs", || check(unsafe { libc::fstatvfs(file.as_raw_fd(), buffer) }))?;
+    // A file system without a size (ramfs) has 0 blocks.
+    let free = status.f_bavail.saturating_mul(status.f_frsize);
+    if status.f_blocks != 0 && free < bytes as u64 {
+        return Err(CallError { call: "fallocate", source: io::Error::from_raw_os_error(libc::ENOSPC) });
+    }
+    Ok(())
+}
+
+/// True: it was not there.
+fn make_directory(path: &Path, mode: u32) -> Result<bool, CallError> {
+    match call("mkdir", || DirBuilder::new().mode(mode).create(path)) {
+        Ok(()) => Ok(true),
+        Err(error) if error.errno() == Some(libc::EEXIST) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Names of the entries of a directory, where there is one.
+fn names_in(directory: &Path) -> Result<Vec<String>, CallError> {
+    match call("opendir", || std::fs::read_dir(directory)) {
+        Ok(entries) => Ok(entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect()),
+        Err(error) if error.errno() == Some(libc::ENOENT) => Ok(Vec::new()),
+        Err(error) => Err(error),
+    }
+}
+
+/// A file's number as it stands in a header: the lower bits of its inode number. tmpfs does not soon use one again.
+pub(crate) fn number_of(status: &std::fs::Metadata) -> i32 {
+    (status.ino() & 0x7fff_ffff) as i32
+}
+
+/// Opens a regular file of this number; whatever else has the name is not followed, waited for, or used.
+pub(crate) fn open_number(path: &Path, number: i32, write: bool) -> Result<(File, std::fs::Metadata), CallError> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(write).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
+    let file = call("open", || options.open(path))?;
+    let status = call("stat", || file.metadata())?;
+    if !status.is_file() || number_of(&status) != number {
+        return Err(CallError { call: "open", source: io::Error::from_raw_os_error(libc::ESTALE) });
+    }
+    Ok((file, status))
+}
+
+/// A file that is a segment, or was a moment ago.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct FileSegment {
+    path: PathBuf,
+    number: i32,
+}
+
+impl FileSegment {
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(crate) fn number(&self) -> i32 {
+        self.number
+    }
+
+    pub(crate) fn attach_read(&self) -> Result<ReadMapping, CallError> {
+        self.attach(false).map(ReadMapping)
+    }
+
+    pub(crate) fn attach_write(&self) -> Result<WriteMapping, CallError> {
+        self.attach(true).map(WriteMapping)
+    }
+
+    fn attach(&self, write: bool) -> Result<Mapping, CallError> {
+        let process = call("madvise", Process::current)?;
+        let (file, status) = open_number(&self.path, self.number, write)?;
+        let bytes = status.len() as usize;
+        if bytes == 0 {
+            return Ok(Mapping { base: NonNull::<u128>::dangling().cast(), bytes, process, kind: Kind::Empty });
+        }
+        let mut options = MmapOptions::new();
+        options.len(bytes);
+        let map = call("mmap", || if write { options.map_raw(&file) } else { options.map_raw_read_only(&file) })?;
+        // mmap never returns 0 unless it is asked to.
+        let base = NonNull::new(map.as_mut_ptr()).unwrap_or(NonNull::dangling());
+        let kind = Kind::File(std::mem::ManuallyDrop::new(map));
+        Mapping { base, bytes, process, kind }.keep_from_children()
+    }
+
+    pub(crate) fn status(&self) -> Result<SegmentStatus, CallError> {
+        let (_, status) = open_number(&self.path, self.number, false)?;
+        Ok(SegmentStatus { bytes: status.len(), uid: status.uid(), creator_pid: 0, attached: 0 })
+    }
+
+    pub(crate) fn set_access(&self, mode: u32, group: Option<u32>) -> Result<(), CallError> {
+        let (file, status) = open_number(&self.path, self.number, false)?;
+        set_access(&file, &status, mode, group)
+    }
+
+    pub(crate) fn remove(&self) -> Result<(), CallError> {
+        call("unlink", || std::fs::remove_file(&self.path))
+    }
+}
+
+/// Sets permissions and, where one is given, the group of a file. Only the owner may; nothing is asked of the kernel where
+/// they are as wanted.
+pub(crate) fn set_access(
+    file: &File,
+    status: &std::fs::Metadata,
+    mode: u32,
+    group: Option<u32>,
+) -> Result<(), CallError> {
+    if group.is_some_and(|group| group != status.gid()) {
+        call("chown", || fchown(file, None, group))?;
+    }
+    if status.mode() & 0o7777 != mode {
+        call("chmod", || file.set_permissions(std::fs::Permissions::from_mode(mode)))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,33 @@
+//! The tests in `both/`, on mapped files; and what is true of files alone.
+
+#[path = "both/common.rs"]
+mod common;
+#[path = "both/costs.rs"]
+mod costs;
+#[path = "file/files.rs"]
+mod files;
+#[path = "both/fork.rs"]
+mod fork;
+#[path = "both/oracle.rs"]
+mod oracle;
+#[path = "both/stream.rs"]
+mod stream;
+
+use std::path::PathBuf;
+
+use framebus::{Backend, DEFAULT_DIRECTORY, StreamName};
+
+/// What is tested.
+pub fn backend() -> Backend {
+    Backend::default_file()
+}
+
+/// Where a stream's files are.
+pub fn directory(name: &StreamName) -> PathBuf {
+    PathBuf::from(DEFAULT_DIRECTORY).join(name.bus()).join(name.stream())
+}
+
+/// Removes all of a stream whose publisher's lease this very process still holds.
+pub fn remove_by_hand(name: &StreamName) {
+    std::fs::remove_dir_all(directory(name).parent().unwrap()).unwrap();
+}

@@ -214,6 +214,8 @@ pub fn remove(backend: &Backend, name: &StreamName, force: bool) -> Result<(), R
 fn remove_without_leases(site: &Site, name: &StreamName, force: bool) -> Result<(), RemoveError> {
     let failed = || CallError::at(format!("removing stream {name}"));
     let Some(frames) = site.find(Part::Frames).map_err(failed())? else {
+        // Directories, perhaps, of a publisher that was killed before it had leases.
+        site.clear();
         return Err(RemoveError::NotFound { stream: name.clone() });
     };
     check_ours(site, name, &frames)?;

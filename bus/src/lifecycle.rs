@@ -23,7 +23,8 @@
 //! * **L3** Who reads a state other than READY uses nothing else of the segment.
 //! * **L4** Sequences go on over epochs, whatever dies where: before the old header loses its key, the last sequence is
 //!   in the old places segment; before that one is removed, it is in the new header.
-//! * **L5** A failed open leaves what it found, and nothing that it made.
+//! * **L5** A failed open leaves what it found, and nothing that it made. (Where it fails between the end of one epoch and the
+//!   next one's beginning, it leaves an unfinished segment that carries the last sequence: L4 comes first.)
 
 use std::io::Read;
 use std::sync::Arc;
@@ -281,6 +282,10 @@ impl Opening<'_> {
 
         if let Some((old, _)) = leftover {
             old.remove().map_err(self.failed("removing the old places of"))?;
+            if header.base_sequence > 0 {
+                // From here on, nothing but the new header knows the last sequence: it stays, whatever fails. (L4)
+                made.0.clear();
+            }
         }
         let created = self.site.create(Part::Places, self.geometry.places_bytes, self.options.mode);
         let places_segment = created.map_err(self.failed("creating the places of"))?;

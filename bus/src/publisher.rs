@@ -161,6 +161,12 @@ impl Publisher {
         Ok(())
     }
 
+    /// Makes the next loan look whether the stream is intact, as it does once a second anyway.
+    #[cfg(feature = "steps")]
+    pub fn look_soon(&mut self) {
+        self.look_is_due = true;
+    }
+
     /// Ends without closing the stream.
     fn leave(mut self) {
         self.options.persist = true;

@@ -38,6 +38,7 @@ mod stepping {
                     self.0.fetch_add(value, order)
                 }
 
+                #[allow(dead_code)] // of one of the two
                 pub(crate) fn compare_exchange(
                     &self,
                     current: $number,

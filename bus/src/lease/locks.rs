@@ -78,7 +78,7 @@ impl LockFile {
     }
 
     pub(crate) fn claim(&self, holder: Holder) -> Result<Held, Refused> {
-        let held = Held::open(self).map_err(|error| match error.is_gone() {
+        let held = Held::open(self, holder).map_err(|error| match error.is_gone() {
             true => Refused::Gone,
             false => Refused::System(error),
         })?;
@@ -179,12 +179,13 @@ fn lock(file: &File, holder: Holder, kind: libc::c_int) -> Result<(), CallError>
 /// The open file of one claim. Closing it gives the lease back; a forked child closes it at once.
 #[derive(Debug)]
 pub(crate) struct Held {
+    holder: Holder,
     file: ManuallyDrop<File>,
     entry: &'static Entry,
 }
 
 impl Held {
-    fn open(locks: &LockFile) -> Result<Self, CallError> {
+    fn open(locks: &LockFile, holder: Holder) -> Result<Self, CallError> {
         static ONCE: Once = Once::new();
         ONCE.call_once(|| {
             // SAFETY: the handlers touch nothing but atomics and close(2), which a child of a process with threads may
@@ -195,7 +196,7 @@ impl Held {
         let _no_fork = NoFork::begin();
         let (file, _) = open_number(&locks.path, locks.number, true)?;
         let entry = Entry::with(file.as_raw_fd());
-        Ok(Self { file: ManuallyDrop::new(file), entry })
+        Ok(Self { holder, file: ManuallyDrop::new(file), entry })
     }
 
     fn file(&self) -> &File {
@@ -208,6 +209,8 @@ impl Drop for Held {
         let _no_fork = NoFork::begin();
         // In a child it is closed already, and the number may be another file's.
         if self.entry.fd.swap(NO_FILE, Ordering::AcqRel) != NO_FILE {
+            // Closing would do, but for a process that another thread spawns right now: it has our files until its exec.
+            let _ = lock(&self.file, self.holder, libc::F_UNLCK);
             let _ = crate::steps::call("close");
             // SAFETY: dropped here alone, and not used afterwards.
             unsafe { ManuallyDrop::drop(&mut self.file) };

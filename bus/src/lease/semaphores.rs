@@ -84,17 +84,17 @@ impl SemaphoreSet {
         call("semctl", || check(set(&mut status))).map(drop)
     }
 
-    fn operate(&self, operations: &mut [libc::sembuf]) -> Result<(), CallError> {
+    fn operate(&self, name: &'static str, operations: &mut [libc::sembuf]) -> Result<(), CallError> {
         let (pointer, count) = (operations.as_mut_ptr(), operations.len());
         // SAFETY: the pointer and the count are those of a slice; the kernel only reads it.
-        call("semop", || check(unsafe { libc::semop(self.id, pointer, count) })).map(drop)
+        call(name, || check(unsafe { libc::semop(self.id, pointer, count) })).map(drop)
     }
 
     pub(crate) fn claim(&self, holder: Holder) -> Result<(), Refused> {
         let (sem_num, nowait) = (holder.index().into(), libc::IPC_NOWAIT as libc::c_short);
         let wait_for_zero = libc::sembuf { sem_num, sem_op: 0, sem_flg: nowait };
         let add_one = libc::sembuf { sem_num, sem_op: 1, sem_flg: nowait | libc::SEM_UNDO as libc::c_short };
-        self.operate(&mut [wait_for_zero, add_one]).map_err(|error| match error.errno() {
+        self.operate("semop", &mut [wait_for_zero, add_one]).map_err(|error| match error.errno() {
             Some(libc::EAGAIN) => Refused::Held,
             _ if is_gone(&error) => Refused::Gone,
             _ => Refused::System(error),
@@ -103,7 +103,8 @@ impl SemaphoreSet {
 
     pub(crate) fn give_back(&self, holder: Holder) {
         let flags = (libc::IPC_NOWAIT | libc::SEM_UNDO) as libc::c_short;
-        let _ = self.operate(&mut [libc::sembuf { sem_num: holder.index().into(), sem_op: -1, sem_flg: flags }]);
+        let take_one = libc::sembuf { sem_num: holder.index().into(), sem_op: -1, sem_flg: flags };
+        let _ = self.operate("semop(-1)", &mut [take_one]);
     }
 
     fn value(&self, holder: Holder) -> Result<libc::c_int, CallError> {

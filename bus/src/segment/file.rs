@@ -71,10 +71,8 @@ impl StreamDirectory {
     /// Removes the directories of stream and bus, where nothing is in them.
     pub(crate) fn clear(&self) {
         let _ = call("unlink", || std::fs::remove_file(self.part(Part::Trial)));
-        if call("rmdir", || std::fs::remove_dir(&self.path)).is_ok()
-            && let Some(bus) = self.path.parent()
-        {
-            let _ = call("rmdir", || std::fs::remove_dir(bus));
+        for directory in self.path.ancestors().take(2) {
+            let _ = call("rmdir", || std::fs::remove_dir(directory));
         }
     }
 

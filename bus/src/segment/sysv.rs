@@ -106,15 +106,23 @@ fn attach(id: SegmentId, flags: libc::c_int) -> Result<Mapping, CallError> {
     mapping.keep_from_children()
 }
 
+/// Bit of the mode of a segment that was removed and is still attached (shmctl(2)).
+const SHM_DEST: u32 = 0o1000;
+
 /// All segments of this IPC namespace, from /proc/sysvipc/shm (sysvipc(7)), also those that may not be read.
 pub(crate) fn all() -> Result<Vec<Row>, CallError> {
     let table = call("read(/proc/sysvipc/shm)", || std::fs::read_to_string("/proc/sysvipc/shm"))?;
     // key shmid perms size cpid lpid nattch uid gid cuid cgid atime dtime ctime rss swap
     let row = |line: &str| {
         let columns: Vec<&str> = line.split_ascii_whitespace().collect();
+        let mode = u32::from_str_radix(columns.get(2)?, 8).ok()?;
+        if mode & SHM_DEST != 0 {
+            // An ended epoch of which somebody still holds a frame: it has no key any more.
+            return None;
+        }
         Some(Row {
             frames: Segment::SysV(SegmentId(columns.get(1)?.parse().ok()?)),
-            mode: u32::from_str_radix(columns.get(2)?, 8).ok()? & 0o777,
+            mode: mode & 0o777,
             uid: columns.get(7)?.parse().ok()?,
             resident_bytes: columns.get(14)?.parse().ok()?,
             name: None,

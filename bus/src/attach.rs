@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use crate::backend::Backend;
 use crate::call::CallError;
-use crate::error::AttachError;
+use crate::error::{AttachError, Stranger};
 use crate::format::{ImageShape, PixelFormat};
 use crate::geometry::Geometry;
 use crate::keep::PinUses;
@@ -22,10 +22,9 @@ use crate::place;
 use crate::process::Process;
 use crate::region::{self, Found, FoundPlaces, FramesView, PlacesView};
 use crate::segment::{Part, ReadMapping, WriteMapping};
-use crate::site::{Segment, Site};
-use crate::slots::FrameWords;
-use crate::sync::Ordering::{Acquire, Relaxed, Release, SeqCst};
-use crate::sync::fence;
+use crate::site::Site;
+use crate::slots::{self, FrameWords};
+use crate::sync::Ordering::{Acquire, Relaxed, Release};
 use crate::wait;
 use crate::words::pin;
 
@@ -85,9 +84,7 @@ impl Attachment {
     #[cold]
     fn wake_publisher(&self) {
         let header = self.places_view.header();
-        fence(SeqCst);
-        if header.publisher_waiting.load(Relaxed) != 0 {
-            header.release_futex.fetch_add(1, Release);
+        if slots::tell(header) {
             wait::wake_all(&header.release_futex);
         }
     }
@@ -133,15 +130,19 @@ pub(crate) fn attach(
             // It went away under us, and has perhaps a successor already: this can not go on for ever, because each
             // time somebody else has made progress.
             Outcome::Ended => {}
-            Outcome::NotThere(error) => {
-                let left = deadline.saturating_duration_since(Instant::now());
-                if left.is_zero() {
-                    return Err(error);
-                }
-                std::thread::sleep(left.min(LOOK_AGAIN));
-            }
+            Outcome::NotThere(error) => look_again(error, deadline)?,
         }
     }
+}
+
+/// Waits a little for what is not there; gives up at the deadline.
+pub(crate) fn look_again(not_there: AttachError, deadline: Instant) -> Result<(), AttachError> {
+    let left = deadline.saturating_duration_since(Instant::now());
+    if left.is_zero() {
+        return Err(not_there);
+    }
+    std::thread::sleep(left.min(LOOK_AGAIN));
+    Ok(())
 }
 
 enum Outcome {
@@ -150,6 +151,46 @@ enum Outcome {
     NotThere(AttachError),
     /// Worth another look now.
     Ended,
+}
+
+/// The frames segment of a stream that is ready.
+pub(crate) struct FoundFrames {
+    pub frames: ReadMapping,
+    pub header: Box<FramesHeader>,
+    pub geometry: Geometry,
+    pub content: Content,
+}
+
+/// Finds a stream's frames segment and checks it; the inner error: it is not there, or not ready, and may be later.
+pub(crate) fn find_frames(
+    site: &Site,
+    name: &StreamName,
+    begun: Instant,
+) -> Result<Result<FoundFrames, AttachError>, AttachError> {
+    let failed = |action: &str| CallError::at(format!("{action} stream {name}"));
+    let not_found = || Ok(Err(AttachError::NotFound { stream: name.clone(), waited: begun.elapsed() }));
+    let Some(segment) = site.find(Part::Frames).map_err(failed("looking for"))? else { return not_found() };
+    let stranger = |stranger| AttachError::Stranger {
+        stream: name.clone(),
+        object: site.describe(&segment, Part::Frames),
+        stranger,
+    };
+    let frames = match segment.attach_read() {
+        Ok(frames) => frames,
+        Err(error) if error.is_gone() => return not_found(),
+        Err(error) => return Err(failed("attaching the frames of")(error).into()),
+    };
+    let (header, geometry) = match region::examine(&frames, name) {
+        Found::Stream(header, geometry, state::READY) => (header, geometry),
+        Found::Stream(..) => return not_found(),
+        Found::Blank | Found::Unfinished => {
+            return Ok(Err(AttachError::Unfinished { stream: name.clone(), waited: begun.elapsed() }));
+        }
+        Found::Stranger(reason) => return Err(stranger(reason)),
+    };
+    let damaged = |(field, found)| stranger(Stranger::Damaged { field, found, expected: 1 });
+    let content = content_of(&header).map_err(damaged)?;
+    Ok(Ok(FoundFrames { frames, header, geometry, content }))
 }
 
 fn attach_now(
@@ -161,25 +202,9 @@ fn attach_now(
 ) -> Result<Outcome, AttachError> {
     let failed = |action: &str| CallError::at(format!("{action} stream {name}"));
     let not_found = || Ok(Outcome::NotThere(AttachError::NotFound { stream: name.clone(), waited: begun.elapsed() }));
-    let stranger = |segment: &Segment, stranger| AttachError::Stranger {
-        stream: name.clone(),
-        object: site.describe(segment, Part::Frames),
-        stranger,
-    };
-    let Some(segment) = site.find(Part::Frames).map_err(failed("looking for"))? else { return not_found() };
-    let frames = match segment.attach_read() {
-        Ok(frames) => frames,
-        Err(error) if error.is_gone() => return not_found(),
-        Err(error) => return Err(failed("attaching the frames of")(error).into()),
-    };
-    let (header, geometry) = match region::examine(&frames, name) {
-        Found::Stream(header, geometry, state::READY) => (header, geometry),
-        Found::Stream(..) => return not_found(),
-        Found::Blank | Found::Unfinished => {
-            let error = AttachError::Unfinished { stream: name.clone(), waited: begun.elapsed() };
-            return Ok(Outcome::NotThere(error));
-        }
-        Found::Stranger(reason) => return Err(stranger(&segment, reason)),
+    let FoundFrames { frames, header, geometry, content } = match find_frames(site, name, begun)? {
+        Ok(found) => found,
+        Err(not_there) => return Ok(Outcome::NotThere(not_there)),
     };
     let found = site.find(Part::Places).map_err(failed("looking for the places of"))?;
     let Some(segment_of_places) = found.filter(|places| places.number() == header.places_id) else {
@@ -217,13 +242,6 @@ fn attach_now(
             }
             Err(Refused::System(error)) => return Err(failed("claiming a place of")(error).into()),
         },
-    };
-    let content = match content_of(&header) {
-        Ok(content) => content,
-        Err((field, found)) => {
-            let damaged = crate::error::Stranger::Damaged { field, found, expected: 1 };
-            return Err(stranger(&segment, damaged));
-        }
     };
     let attachment = Attachment {
         frames_view: FramesView::of(&frames, geometry),

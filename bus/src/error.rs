@@ -157,7 +157,7 @@ fn remedy(call: &str, error: &io::Error) -> &'static str {
         }
         (_, Some(libc::EACCES | libc::EPERM)) => {
             "; the stream belongs to another user: let its publisher set mode and group (mode = \"0660\", group = …), or \
-             run as its owner"
+             run as its owner; with mode = \"0640\", the group can observe it"
         }
         (_, Some(libc::ENOMEM)) => "; there is not enough memory: use fewer slots or smaller frames",
         ("shmctl(SHM_LOCK)" | "mlock", _) => "; raise RLIMIT_MEMLOCK (ulimit -l), or leave lock = false",
@@ -472,6 +472,35 @@ pub enum AcquireError {
     },
     /// The stream went on in another segment, which could not be attached.
     #[error("stream {stream} went on in a new segment, and this subscriber could not follow it")]
+    Follow {
+        /// The stream.
+        stream: StreamName,
+        /// Why.
+        source: Box<AttachError>,
+    },
+}
+
+/// Why an observer has no frame.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ObserveError {
+    /// The publisher was faster each time: the frame was overwritten while it was copied.
+    #[error(
+        "each frame of stream {stream} was overwritten while it was copied; ask again, or let the publisher use a larger \
+         history"
+    )]
+    Outrun {
+        /// The stream.
+        stream: StreamName,
+    },
+    /// The observer was made in a parent process.
+    #[error("this observer of stream {stream} was attached before fork(): attach again in the child")]
+    Forked {
+        /// The stream.
+        stream: StreamName,
+    },
+    /// The stream went on in another segment, which could not be attached.
+    #[error("stream {stream} went on in a new segment, and this observer could not follow it")]
     Follow {
         /// The stream.
         stream: StreamName,

@@ -52,6 +52,7 @@ mod lifecycle;
 #[cfg(feature = "mark")]
 pub mod mark;
 mod name;
+mod observer;
 mod options;
 mod place;
 #[allow(unsafe_code)] // a page that the kernel wipes at fork
@@ -81,8 +82,8 @@ mod words;
 pub use backend::{Backend, BackendError, DEFAULT_DIRECTORY};
 pub use clock::now_ns;
 pub use error::{
-    AcquireError, AttachError, GeometryError, LoanError, NameError, OpenError, PlaceHolder, RemoveError, ShapeError,
-    Stranger, SystemError,
+    AcquireError, AttachError, GeometryError, LoanError, NameError, ObserveError, OpenError, PlaceHolder, RemoveError,
+    ShapeError, Stranger, SystemError,
 };
 pub use format::{ImageShape, PixelFormat, Plane};
 pub use frame::Frame;
@@ -91,6 +92,7 @@ pub use image_view::ImageView;
 pub use inspect::{StreamStatus, SubscriberStatus, list, remove};
 pub use layout::{FrameInfo, MAX_HELD, MAX_SLOTS, MAX_SUBSCRIBERS, USER_BYTES, UserBytes};
 pub use name::{MAX_NAME_BYTES, StreamName, check_part};
+pub use observer::{Observer, ObserverOptions};
 pub use options::{Content, OnFull, Prefault, Rate, Slots, StreamOptions};
 pub use place::SubscriberCounters;
 pub use publisher::{Loan, Publisher, PublisherCounters};

@@ -131,6 +131,36 @@ impl FramesView {
         unsafe { (&raw mut (*info).publish_ns).cast::<AtomicU64>().as_ref() }.map_or(0, |ns| ns.load(Ordering::Relaxed))
     }
 
+    /// Copies a slot's info for who has no pin: word by word, because the publisher may be writing it.
+    pub(crate) fn observe_info(&self, slot: u16) -> FrameInfo {
+        let mut info = MaybeUninit::<FrameInfo>::uninit();
+        let words = size_of::<FrameInfo>() / size_of::<u64>();
+        let source = self.words().records[slot as usize].info.get().cast::<AtomicU64>();
+        for at in 0..words {
+            // SAFETY: the record is in the mapping (R1) and 8-aligned; FrameInfo is a whole number of words.
+            unsafe { info.as_mut_ptr().cast::<u64>().add(at).write((*source.add(at)).load(Ordering::Relaxed)) };
+        }
+        // SAFETY: all its words were written above, and it is valid for any bits.
+        unsafe { info.assume_init() }
+    }
+
+    /// Copies the first `len` payload bytes of a slot for who has no pin, as [`observe_info`](Self::observe_info).
+    pub(crate) fn observe_bytes(&self, slot: u16, len: usize, bytes: &mut Vec<u8>) {
+        assert!(len <= self.geometry.slot_capacity, "within the slot");
+        bytes.clear();
+        bytes.reserve(len.next_multiple_of(size_of::<u64>()));
+        let source = self.payload(slot).cast::<AtomicU64>();
+        for at in 0..len.div_ceil(size_of::<u64>()) {
+            // SAFETY: payloads are page aligned and a whole number of pages apart (R1); the vector has the room.
+            unsafe {
+                let word = source.add(at).as_ref().load(Ordering::Relaxed);
+                bytes.as_mut_ptr().add(at * size_of::<u64>()).cast::<u64>().write_unaligned(word);
+            }
+        }
+        // SAFETY: so many bytes were written, and reserved.
+        unsafe { bytes.set_len(len) };
+    }
+
     /// The payload bytes of a claimed slot.
     ///
     /// # Safety

@@ -24,6 +24,13 @@
 //!     ANY → CAS(pin, ANY → newest)
 //!   write a slot that is free                    subscriber, about to sleep
 //!                                                  waiting flag = 1, fence(SeqCst) ─── W ───, look at latest again
+//! publisher, about to wait (on_full = "wait")
+//!   waiting flag = 1                             subscriber, let go of a frame or moved its cursor
+//!   fence(SeqCst)                    ─── W ───     fence(SeqCst)                ─── W ───
+//!   claim once more                                waiting flag → release futex word + 1, wake
+//!
+//! observer, observe(): no pin
+//!   l = latest (Acquire), generation == 2·sequence of l ?, copy, fence(Acquire), generation as before ? else: again
 //! ```
 //!
 //! **F.** Of two fences one comes first. If the subscriber's does, the scan sees the pin and the slot is left alone. If
@@ -33,7 +40,13 @@
 //! that it names only later: this is what makes `latest` a constant number of steps.
 //!
 //! **W.** The same, for sleeping. One fence of the publisher serves both: it stands behind all that `publish` stores, and
-//! before the scan of the next `claim`, however much later that is.
+//! before the scan of the next `claim`, however much later that is. A publisher that waits for a slot is woken in the same
+//! way: it says so, fences and claims once more; a subscriber that lets go of one fences and looks whether it said so.
+//!
+//! **An observer** may not write the places, so nothing keeps the publisher off the slot that it copies; it finds out
+//! afterwards. A slot is withdrawn before it is written again, and the publisher's fence stands between: who has copied
+//! a byte of a later frame sees the odd generation, or a later one, behind its own fence. A generation goes back only to
+//! a sequence that was in no window and no `latest` so far, so one that is as it was has not moved.
 //!
 //! # A slot's states
 //!
@@ -53,12 +66,14 @@
 //! * **I5** The publisher never clears a pin, not even a dead one's: the place's next holder may have set it just now.
 //! * **I6** All stores to a pin are Release: a later store must not hide the earlier ones' reads from the scan.
 
-use crate::layout::{Control, Place, SlotRecord};
+use crate::layout::{Control, Place, PlacesHeader, SlotRecord};
 use crate::sync::{AtomicU32, AtomicU64, Ordering::*, fence};
 use crate::words::{NO_SLOT, pack, pin, unpack};
 
 /// How often `pin_next` chases a window that moves on under it before it takes the newest frame.
 const CHASES: usize = 2;
+/// How often `observe` copies before it gives up.
+const GLANCES: usize = 3;
 
 /// The words of a frames segment that the protocol uses.
 #[derive(Clone, Copy)]
@@ -405,4 +420,56 @@ pub(crate) fn announce_sleep(frames: FrameWords<'_>, place: &Place) -> u32 {
 /// The subscriber is awake again.
 pub(crate) fn end_sleep(place: &Place) {
     place.waiting.store(0, Relaxed);
+}
+
+/// Says that the publisher is about to wait for what subscribers hold, and returns the word to sleep on. The caller
+/// claims once more before it does. (W)
+pub(crate) fn announce_wait(places: &PlacesHeader) -> u32 {
+    let word = places.release_futex.load(Acquire);
+    places.publisher_waiting.store(1, Relaxed);
+    fence(SeqCst);
+    word
+}
+
+/// The publisher waits no longer.
+pub(crate) fn end_wait(places: &PlacesHeader) {
+    places.publisher_waiting.store(0, Relaxed);
+}
+
+/// Behind a pin that was cleared, or a cursor that was moved on. True: the publisher waits, and must be woken. (W)
+pub(crate) fn tell(places: &PlacesHeader) -> bool {
+    fence(SeqCst);
+    if places.publisher_waiting.load(Relaxed) == 0 {
+        return false;
+    }
+    places.release_futex.fetch_add(1, Release);
+    true
+}
+
+/// There are frames, but each was written over while it was copied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Outrun;
+
+/// Copies the newest frame out without a pin; `None` before the first frame. At most [`GLANCES`] attempts.
+///
+/// `copy` gets the slot and the frame's sequence. What it reads may change under it, so it reads with atomic or volatile
+/// loads, and believes nothing of what it reads: only what `observe` returns is a frame.
+pub(crate) fn observe<T>(frames: FrameWords<'_>, mut copy: impl FnMut(u16, u64) -> T) -> Result<Option<T>, Outrun> {
+    for _ in 0..GLANCES {
+        let (sequence, slot) = unpack(frames.control.latest.load(Acquire));
+        // NO_SLOT is no slot of any stream.
+        let Some(record) = frames.records.get(slot as usize) else { return Ok(None) };
+        // Acquire, as of `latest`: this frame's bytes are seen, or later ones, but none of an earlier frame. The look itself
+        // only spares a copy that would be in vain.
+        if record.generation.load(Acquire) != 2 * sequence {
+            continue;
+        }
+        let copied = copy(slot, sequence);
+        // With the publisher's fence between the withdrawal and the next write to the slot.
+        fence(Acquire);
+        if record.generation.load(Relaxed) == 2 * sequence {
+            return Ok(Some(copied));
+        }
+    }
+    Err(Outrun)
 }

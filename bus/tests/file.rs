@@ -8,6 +8,8 @@ mod costs;
 mod files;
 #[path = "both/fork.rs"]
 mod fork;
+#[path = "both/observer.rs"]
+mod observer;
 #[path = "both/oracle.rs"]
 mod oracle;
 #[path = "both/stream.rs"]

@@ -8,6 +8,8 @@ mod costs;
 mod fork;
 #[path = "sysv/memory.rs"]
 mod memory;
+#[path = "both/observer.rs"]
+mod observer;
 #[path = "both/oracle.rs"]
 mod oracle;
 #[path = "both/stream.rs"]

@@ -68,24 +68,14 @@ fn mode(section: &mut Section<'_, '_>) -> Option<u32> {
         None => "is no mode".to_owned(),
         Some(mode) if mode & 0o111 != 0 => "lets somebody execute".to_owned(),
         Some(mode) if mode & 0o600 != 0o600 => "keeps the owner from reading or writing".to_owned(),
-        Some(mode) => match [("the group", mode >> 3 & 6), ("others", mode & 6)].map(half_of) {
-            [Some(wrong), _] | [None, Some(wrong)] => wrong,
-            [None, None] => return Some(mode),
-        },
+        Some(mode) if mode >> 3 & 6 == 2 => "lets the group write and not read".to_owned(),
+        Some(mode) if mode & 6 == 2 => "lets others write and not read".to_owned(),
+        Some(mode) => return Some(mode),
     };
     let help = "expected \"0600\" (own user only), \"0660\" (and a group) or \"0666\" (everybody): who subscribes must \
-                read and write";
+                read and write; who may only read (\"0640\", \"0644\") can observe";
     section.refuse("mode", format!("mode = {text:?} {wrong}"), help);
     None
-}
-
-/// What is wrong with one of read and write alone.
-fn half_of((who, bits): (&str, u32)) -> Option<String> {
-    match bits {
-        4 => Some(format!("lets {who} read and not write")),
-        2 => Some(format!("lets {who} write and not read")),
-        _ => None,
-    }
 }
 
 /// The name or number of a group; whether there is one is looked up when the bus is opened.

@@ -371,17 +371,19 @@ fn modes_under_which_nobody_could_subscribe_or_somebody_could_execute_are_refuse
         ("", "is no mode"),
         ("0400", "keeps the owner from reading or writing"),
         ("0060", "keeps the owner from reading or writing"),
-        ("0640", "lets the group read and not write"),
         ("0620", "lets the group write and not read"),
-        ("0664", "lets others read and not write"),
         ("0662", "lets others write and not read"),
     ];
     for (mode, wrong) in cases {
         let expected = format!(
             "3:8 mode = {mode:?} {wrong} | expected \"0600\" (own user only), \"0660\" (and a group) or \"0666\" \
-             (everybody): who subscribes must read and write"
+             (everybody): who subscribes must read and write; who may only read (\"0640\", \"0644\") can observe"
         );
         assert_eq!(mistakes_of_bus(&format!("name = \"robot\"\nmode = \"{mode}\"")), [expected]);
+    }
+    for mode in ["0640", "0664"] {
+        let text = format!("[bus]\nname = \"robot\"\nmode = \"{mode}\"\n[streams.front]\nsize = 64");
+        assert!(framebus_config::Config::parse(&text, "robot.toml").is_ok(), "who may only read can observe");
     }
     assert_eq!(
         mistakes_of_bus("name = \"robot\"\nmode = 0o600"),

@@ -22,7 +22,7 @@ impl SemaphoreSet {
     /// another program's set has the key.
     ///
     /// # Errors
-    /// EACCES; ENOSPC at the limits of `kernel.sem`.
+    /// EACCES; at the limits of `kernel.sem` ENOSPC, and EINVAL where it allows no set of so many.
     pub(crate) fn open_or_create(key: i32, mode: u32) -> Result<Option<(Self, bool)>, CallError> {
         let mode = (mode & 0o666) as libc::c_int;
         // SAFETY: semget takes plain integers.

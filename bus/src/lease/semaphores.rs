@@ -54,7 +54,11 @@ impl SemaphoreSet {
             Err(error) if matches!(error.errno(), Some(libc::ENOENT | libc::EINVAL)) => return Ok(None),
             Err(error) => return Err(error),
         };
-        Ok(set.status().is_ok_and(|status| status.sem_nsems as usize == LEASES).then_some(set))
+        match set.status() {
+            Ok(status) => Ok((status.sem_nsems as usize == LEASES).then_some(set)),
+            Err(error) if is_gone(&error) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     pub(crate) fn id(&self) -> i32 {

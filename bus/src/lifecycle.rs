@@ -120,7 +120,9 @@ fn open_leases(site: &Site, name: &StreamName, options: &StreamOptions) -> Resul
 fn remove_unused_leases(name: &StreamName, site: &Site, set: &LeaseSet) {
     if let Ok(_lease) = set.claim(Holder::Publisher) {
         let used = site.find(Part::Frames).ok().flatten().is_some_and(|frames| {
-            frames.attach_read().is_ok_and(|mapping| !matches!(region::examine(&mapping, name), Found::Stranger(_)))
+            let found = frames.attach_read().map(|mapping| region::examine(&mapping, name));
+            // An empty segment's creator has leases of its own, or none any more: it was not he who made these.
+            found.is_ok_and(|found| !matches!(found, Found::Stranger(_) | Found::Blank))
         });
         if !used {
             let _ = set.remove();

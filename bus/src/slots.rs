@@ -203,7 +203,8 @@ impl SlotLedger {
 
     #[cold]
     fn claim_from_the_dead(&self, frames: FrameWords<'_>, places: &[Place], dead: PlaceSet) -> Result<u16, Blocked> {
-        self.find_free(frames, places, Some(dead)).ok_or_else(|| match self.unread(places, Some(dead)) {
+        let free = self.find_free(frames, places, Some(dead)).or_else(|| self.find_free_at_once(frames, places, dead));
+        free.ok_or_else(|| match self.unread(places, Some(dead)) {
             unread if unread != PlaceSet::default() => Blocked::Unread(unread),
             _ => Blocked::Held(self.holders(places, dead)),
         })
@@ -251,25 +252,52 @@ impl SlotLedger {
                 continue;
             }
             for word in &place.pins[..self.max_held] {
-                // Acquire: the reads of a slot that its reader let go of happened before our writes to it.
-                let mut value = word.load(Acquire);
-                if value == pin::NONE {
-                    continue;
-                }
-                if value == pin::ANY && newest != NO_SLOT {
-                    // Only the publisher moves `latest`, and it is here: whoever is helped holds the newest frame.
-                    value = match word.compare_exchange(pin::ANY, pin::of(newest), AcqRel, Acquire) {
-                        Ok(_) => pin::of(newest),
-                        Err(now) => now,
-                    };
-                }
-                match pin::slot(value, self.slots) {
+                match self.pinned_by(word, newest) {
                     Some(slot) if slot as usize / 64 == block => pinned |= 1 << (slot % 64),
                     _ => {}
                 }
             }
         }
         pinned
+    }
+
+    /// The slot that a pin protects; helps an `ANY`.
+    #[inline]
+    fn pinned_by(&self, word: &AtomicU32, newest: u16) -> Option<u16> {
+        // Acquire: the reads of a slot that its reader let go of happened before our writes to it.
+        let mut value = word.load(Acquire);
+        if value == pin::NONE {
+            return None;
+        }
+        if value == pin::ANY && newest != NO_SLOT {
+            // Only the publisher moves `latest`, and it is here: whoever is helped holds the newest frame.
+            value = match word.compare_exchange(pin::ANY, pin::of(newest), AcqRel, Acquire) {
+                Ok(_) => pin::of(newest),
+                Err(now) => now,
+            };
+        }
+        pin::slot(value, self.slots)
+    }
+
+    /// As `find_free`, with a single look at each pin for all slots together.
+    ///
+    /// A correct pin moves only into the window. One that somebody sets to anything at all could stand in each block just
+    /// as that is looked at; here it costs one slot, as I4 has it.
+    #[cold]
+    fn find_free_at_once(&self, frames: FrameWords<'_>, places: &[Place], dead: PlaceSet) -> Option<u16> {
+        if self.waits && self.unread(places, Some(dead)) != PlaceSet::default() {
+            return None;
+        }
+        let newest = unpack(frames.control.latest.load(Relaxed)).1;
+        let mut busy = SlotSet(self.in_window.0.clone());
+        for (_, place) in places.iter().enumerate().filter(|(index, _)| !dead.contains(*index)) {
+            for word in &place.pins[..self.max_held] {
+                if let Some(slot) = self.pinned_by(word, newest) {
+                    busy.insert(slot);
+                }
+            }
+        }
+        (0..self.slots as u16).find(|&slot| !busy.contains(slot))
     }
 
     /// Who holds slots outside the window: to say it, not to decide by it, so a moment's difference to the scan is no harm.

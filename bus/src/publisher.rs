@@ -15,7 +15,7 @@ use crate::name::StreamName;
 use crate::options::{Content, OnFull, StreamOptions};
 use crate::place::holders;
 use crate::process::Process;
-use crate::slots::{Blocked, SlotLedger};
+use crate::slots::{self, Blocked, SlotLedger};
 use crate::steps;
 use crate::sync::Ordering::{Acquire, Relaxed, SeqCst};
 use crate::sync::fence;
@@ -134,6 +134,7 @@ impl Publisher {
             Ok(slot) => slot,
             Err(blocked) => self.claim_late(blocked)?,
         };
+        slots::mark_written(self.stream.frames_view.words(), slot);
         let mut loan = Loan { publisher: self, slot };
         loan.begin_info();
         Ok(loan)

@@ -40,7 +40,7 @@
 //! | generation | in window | pinned | state |
 //! |---|---|---|---|
 //! | 0 or odd | no | no | free: may be loaned |
-//! | 0 or odd | no | loaned | being written |
+//! | `WRITTEN` (odd) | no | loaned | being written |
 //! | even | yes | any | readable |
 //! | odd | no | yes | withdrawn, still read by who pinned it in time |
 //!
@@ -55,7 +55,7 @@
 
 use crate::layout::{Control, Place, SlotRecord};
 use crate::sync::{AtomicU32, AtomicU64, Ordering::*, fence};
-use crate::words::{NO_SLOT, pack, pin, unpack};
+use crate::words::{NO_SLOT, WRITTEN, pack, pin, unpack};
 
 /// How often `pin_next` chases a window that moves on under it before it takes the newest frame.
 const CHASES: usize = 2;
@@ -414,6 +414,21 @@ pub(crate) fn pin_next(
 /// The sequence of the frame in a pinned slot: withdrawing a slot does not change it.
 pub(crate) fn sequence_of(frames: FrameWords<'_>, slot: u16) -> u64 {
     frames.records[slot as usize].generation.load(Relaxed) / 2
+}
+
+/// Before the first write to a claimed slot: whoever still reads there, because another process has overwritten its pin,
+/// finds out behind its reads. No correct pin names the slot, so nothing else depends on it.
+#[inline]
+pub(crate) fn mark_written(frames: FrameWords<'_>, slot: u16) {
+    frames.records[slot as usize].generation.store(WRITTEN, Relaxed);
+    fence(Release);
+}
+
+/// Behind the reads of a slot that held the frame `sequence`: whether it has been that frame's ever since.
+pub(crate) fn is_still(frames: FrameWords<'_>, slot: u16, sequence: u64) -> bool {
+    // With the fence in `mark_written`: who has read a byte that was written later sees the mark, or what came after it.
+    fence(Acquire);
+    frames.records[slot as usize].generation.load(Relaxed) | 1 == 2 * sequence | 1
 }
 
 /// Lets go of a slot. (I6)

@@ -155,6 +155,9 @@ fn remedy(call: &str, error: &io::Error) -> &'static str {
         ("semget", Some(libc::ENOSPC)) => {
             "; all System V semaphores are in use: look at ipcs -s, remove what is stale, or raise kernel.sem"
         }
+        ("semget", Some(libc::EINVAL)) => {
+            "; kernel.sem allows no set of 256 semaphores: raise its first number (SEMMSL) to 256 at least"
+        }
         (_, Some(libc::EACCES | libc::EPERM)) => {
             "; the stream belongs to another user: let its publisher set mode and group (mode = \"0660\", group = …), or \
              run as its owner; with mode = \"0640\", the group can observe it"

@@ -10,21 +10,23 @@ use crate::slots;
 
 /// A frame, read where the publisher wrote it. Dereferences to its payload bytes.
 ///
-/// They do not change for as long as it lives, whatever the publisher does; dropping it gives the slot back. It may be
+/// They do not change for as long as it lives, whatever the publisher does; dropping it gives the slot back. (Only a
+/// process that overwrites other subscribers' records can break that: [`is_intact`](Self::is_intact).) It may be
 /// sent to another thread, and outlive its [`Subscriber`](crate::Subscriber) and the stream.
 pub struct Frame {
     attachment: Lent,
     slot: u32,
     len: usize,
+    sequence: u64,
 }
 
 impl Frame {
     #[inline]
-    pub(crate) fn new(attachment: Lent, slot: u16) -> Self {
+    pub(crate) fn new(attachment: Lent, slot: u16, sequence: u64) -> Self {
         // SAFETY: the slot was just pinned, and stays so until this frame is dropped.
         let len = unsafe { attachment.frames_view.pinned_info(slot) }.len as usize;
         let len = len.min(attachment.geometry().slot_capacity);
-        Self { attachment, slot: slot.into(), len }
+        Self { attachment, slot: slot.into(), len, sequence }
     }
 
     /// Sequence, times, shape and the publisher's own bytes.
@@ -57,6 +59,19 @@ impl Frame {
     /// ```
     pub fn image(&self) -> Option<ImageView<'_>> {
         ImageView::new(self.shape()?, self)
+    }
+
+    /// Whether all that was read of the frame so far are the bytes that its publisher wrote. A few loads; ask after reading.
+    ///
+    /// With correct neighbours it is always true. A process that may write the stream's places segment, and writes where
+    /// it should not, can void this frame's pin; then the publisher may have used its slot again. Whoever does not trust
+    /// all of his neighbours copies out what he needs, asks, and throws the copy away where it is false.
+    ///
+    /// # Panics
+    /// In a forked child of the process that took the frame.
+    pub fn is_intact(&self) -> bool {
+        self.refuse_fork();
+        slots::is_still(self.attachment.words(), self.slot as u16, self.sequence)
     }
 
     /// A child has neither the mapping nor the pin; better a word than a SIGSEGV.

@@ -194,6 +194,7 @@ pub fn remove(backend: &Backend, name: &StreamName, force: bool) -> Result<(), R
         Err(Refused::Gone) => return Err(not_found()),
         Err(Refused::System(error)) => return Err(failed()(error).into()),
     };
+    let mut named = None;
     if let Some(frames) = site.find(Part::Frames).map_err(failed())? {
         check_ours(&site, name, &frames)?;
         if !force {
@@ -202,9 +203,9 @@ pub fn remove(backend: &Backend, name: &StreamName, force: bool) -> Result<(), R
                 return Err(RemoveError::Reading { stream: name.clone(), holders: readers });
             }
         }
-        lifecycle::end(name, &frames).map_err(failed())?;
+        named = lifecycle::end(name, &frames).map_err(failed())?;
     }
-    lifecycle::remove_rest(&site, name).map_err(failed())?;
+    lifecycle::remove_rest(&site, name, named).map_err(failed())?;
     lease.set().remove().map_err(failed())?;
     site.clear();
     Ok(())
@@ -224,8 +225,8 @@ fn remove_without_leases(site: &Site, name: &StreamName, force: bool) -> Result<
     if !unused && !force {
         return Err(RemoveError::Unknown { stream: name.clone() });
     }
-    lifecycle::end(name, &frames).map_err(failed())?;
-    lifecycle::remove_rest(site, name).map_err(failed())?;
+    let named = lifecycle::end(name, &frames).map_err(failed())?;
+    lifecycle::remove_rest(site, name, named).map_err(failed())?;
     site.clear();
     Ok(())
 }

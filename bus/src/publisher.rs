@@ -133,6 +133,7 @@ impl Publisher {
             Ok(slot) => slot,
             Err(blocked) => self.claim_late(blocked)?,
         };
+        slots::mark_written(self.stream.frames_view.words(), slot);
         let mut loan = Loan { publisher: self, slot };
         loan.begin_info();
         Ok(loan)

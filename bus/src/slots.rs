@@ -53,7 +53,7 @@
 //! | generation | in window | pinned | state |
 //! |---|---|---|---|
 //! | 0 or odd | no | no | free: may be loaned |
-//! | 0 or odd | no | loaned | being written |
+//! | `WRITTEN` (odd) | no | loaned | being written |
 //! | even | yes | any | readable |
 //! | odd | no | yes | withdrawn, still read by who pinned it in time |
 //!
@@ -68,7 +68,7 @@
 
 use crate::layout::{Control, Place, PlacesHeader, SlotRecord};
 use crate::sync::{AtomicU32, AtomicU64, Ordering::*, fence};
-use crate::words::{NO_SLOT, pack, pin, unpack};
+use crate::words::{NO_SLOT, WRITTEN, pack, pin, unpack};
 
 /// How often `pin_next` chases a window that moves on under it before it takes the newest frame.
 const CHASES: usize = 2;
@@ -218,7 +218,8 @@ impl SlotLedger {
 
     #[cold]
     fn claim_from_the_dead(&self, frames: FrameWords<'_>, places: &[Place], dead: PlaceSet) -> Result<u16, Blocked> {
-        self.find_free(frames, places, Some(dead)).ok_or_else(|| match self.unread(places, Some(dead)) {
+        let free = self.find_free(frames, places, Some(dead)).or_else(|| self.find_free_at_once(frames, places, dead));
+        free.ok_or_else(|| match self.unread(places, Some(dead)) {
             unread if unread != PlaceSet::default() => Blocked::Unread(unread),
             _ => Blocked::Held(self.holders(places, dead)),
         })
@@ -266,25 +267,52 @@ impl SlotLedger {
                 continue;
             }
             for word in &place.pins[..self.max_held] {
-                // Acquire: the reads of a slot that its reader let go of happened before our writes to it.
-                let mut value = word.load(Acquire);
-                if value == pin::NONE {
-                    continue;
-                }
-                if value == pin::ANY && newest != NO_SLOT {
-                    // Only the publisher moves `latest`, and it is here: whoever is helped holds the newest frame.
-                    value = match word.compare_exchange(pin::ANY, pin::of(newest), AcqRel, Acquire) {
-                        Ok(_) => pin::of(newest),
-                        Err(now) => now,
-                    };
-                }
-                match pin::slot(value, self.slots) {
+                match self.pinned_by(word, newest) {
                     Some(slot) if slot as usize / 64 == block => pinned |= 1 << (slot % 64),
                     _ => {}
                 }
             }
         }
         pinned
+    }
+
+    /// The slot that a pin protects; helps an `ANY`.
+    #[inline]
+    fn pinned_by(&self, word: &AtomicU32, newest: u16) -> Option<u16> {
+        // Acquire: the reads of a slot that its reader let go of happened before our writes to it.
+        let mut value = word.load(Acquire);
+        if value == pin::NONE {
+            return None;
+        }
+        if value == pin::ANY && newest != NO_SLOT {
+            // Only the publisher moves `latest`, and it is here: whoever is helped holds the newest frame.
+            value = match word.compare_exchange(pin::ANY, pin::of(newest), AcqRel, Acquire) {
+                Ok(_) => pin::of(newest),
+                Err(now) => now,
+            };
+        }
+        pin::slot(value, self.slots)
+    }
+
+    /// As `find_free`, with a single look at each pin for all slots together.
+    ///
+    /// A correct pin moves only into the window. One that somebody sets to anything at all could stand in each block just
+    /// as that is looked at; here it costs one slot, as I4 has it.
+    #[cold]
+    fn find_free_at_once(&self, frames: FrameWords<'_>, places: &[Place], dead: PlaceSet) -> Option<u16> {
+        if self.waits && self.unread(places, Some(dead)) != PlaceSet::default() {
+            return None;
+        }
+        let newest = unpack(frames.control.latest.load(Relaxed)).1;
+        let mut busy = SlotSet(self.in_window.0.clone());
+        for (_, place) in places.iter().enumerate().filter(|(index, _)| !dead.contains(*index)) {
+            for word in &place.pins[..self.max_held] {
+                if let Some(slot) = self.pinned_by(word, newest) {
+                    busy.insert(slot);
+                }
+            }
+        }
+        (0..self.slots as u16).find(|&slot| !busy.contains(slot))
     }
 
     /// Who holds slots outside the window: to say it, not to decide by it, so a moment's difference to the scan is no harm.
@@ -401,6 +429,21 @@ pub(crate) fn pin_next(
 /// The sequence of the frame in a pinned slot: withdrawing a slot does not change it.
 pub(crate) fn sequence_of(frames: FrameWords<'_>, slot: u16) -> u64 {
     frames.records[slot as usize].generation.load(Relaxed) / 2
+}
+
+/// Before the first write to a claimed slot: whoever still reads there, because another process has overwritten its pin,
+/// finds out behind its reads. No correct pin names the slot, so nothing else depends on it.
+#[inline]
+pub(crate) fn mark_written(frames: FrameWords<'_>, slot: u16) {
+    frames.records[slot as usize].generation.store(WRITTEN, Relaxed);
+    fence(Release);
+}
+
+/// Behind the reads of a slot that held the frame `sequence`: whether it has been that frame's ever since.
+pub(crate) fn is_still(frames: FrameWords<'_>, slot: u16, sequence: u64) -> bool {
+    // With the fence in `mark_written`: who has read a byte that was written later sees the mark, or what came after it.
+    fence(Acquire);
+    frames.records[slot as usize].generation.load(Relaxed) | 1 == 2 * sequence | 1
 }
 
 /// Lets go of a slot. (I6)

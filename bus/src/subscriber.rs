@@ -19,7 +19,7 @@ use crate::slots;
 use crate::sync::Ordering::SeqCst;
 use crate::sync::fence;
 use crate::wait;
-use crate::words::unpack;
+use crate::words::{MAX_SEQUENCE, unpack};
 
 /// How a subscriber waits for the next frame.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -185,7 +185,7 @@ impl Subscriber {
         let pin = self.begin()?;
         let word = &self.attachment.place().pins[pin];
         let slot = slots::pin_latest(self.attachment.words(), word).map_err(|_| self.overwritten())?;
-        Ok(slot.map(|slot| self.finish(pin, slot, false)))
+        slot.map(|slot| self.finish(pin, slot, false)).transpose()
     }
 
     /// Takes the next frame in order: the one after the last taken, or the oldest still there, when that one is gone;
@@ -201,7 +201,7 @@ impl Subscriber {
         let (wanted, first) = (self.wanted(), self.attachment.first_sequence());
         let word = &self.attachment.place().pins[pin];
         let slot = slots::pin_next(self.attachment.words(), word, wanted, first).map_err(|_| self.overwritten())?;
-        Ok(slot.map(|slot| self.finish(pin, slot, true)))
+        slot.map(|slot| self.finish(pin, slot, true)).transpose()
     }
 
     /// Waits until there is a frame newer than the last one taken, or until the deadline: true, there is one.
@@ -301,12 +301,16 @@ impl Subscriber {
 
     /// Accounts for an acquired frame, and hands it out.
     #[inline(always)]
-    fn finish(&mut self, pin: usize, slot: u16, in_order: bool) -> Frame {
+    fn finish(&mut self, pin: usize, slot: u16, in_order: bool) -> Result<Frame, AcquireError> {
         let sequence = slots::sequence_of(self.attachment.words(), slot);
-        if sequence > self.last {
+        if sequence > self.last && sequence <= MAX_SEQUENCE {
             self.account(sequence, in_order);
+        } else if sequence != self.last || sequence == 0 {
+            // No frame, or an older one: time runs backwards only for who was handed a slot by a stranger.
+            slots::release(&self.attachment.place().pins[pin]);
+            return Err(self.overwritten());
         }
-        Frame::new(self.attachment.lend(pin), slot)
+        Ok(Frame::new(self.attachment.lend(pin), slot, sequence))
     }
 
     /// The sequence that is next in order.

@@ -24,6 +24,9 @@ pub(crate) const NO_SLOT: u16 = u16::MAX;
 /// The last sequence that a packed word can hold: 48 bits, 148,000 years at 60 Hz.
 pub(crate) const MAX_SEQUENCE: u64 = (1 << 48) - 1;
 
+/// Generation of a slot that is being written, until it is published; odd, and of no frame.
+pub(crate) const WRITTEN: u64 = u64::MAX;
+
 /// Sequence (48 bits) and slot (16 bits) in one word.
 pub(crate) const fn pack(sequence: u64, slot: u16) -> u64 {
     sequence << 16 | slot as u64

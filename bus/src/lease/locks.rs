@@ -1,7 +1,8 @@
 //! Leases of the file backend: open-file-description locks on bytes of the file `lock` (fcntl(2)).
 //!
 //! Byte 0 is the publisher's lease, byte i + 1 that of place i. A lock belongs to the open file and goes when that is closed
-//! for the last time; so each claim opens the file for itself. The file's contents say who claimed last: a u32 a lease.
+//! for the last time; so each claim opens the file for itself. The file's contents say who claimed last: for each lease a
+//! pid and the number of its PID namespace, both u32.
 //!
 //! A forked child shares its parent's open files, and would keep the parent's leases when that dies. So all claims of a
 //! process are listed, and a child closes them before anything else (pthread_atfork(3)).
@@ -10,7 +11,7 @@ use std::fs::{File, OpenOptions, Permissions};
 use std::io;
 use std::mem::ManuallyDrop;
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{FileExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, Ordering};
 use std::sync::{Arc, Once};
@@ -92,8 +93,8 @@ impl LockFile {
             return Err(Refused::Gone);
         }
         // Only to name the holder to others: nothing depends on it.
-        let pid = std::process::id().to_ne_bytes();
-        let _ = call("write", || held.file().write_at(&pid, pid_offset(holder)));
+        let claimant = (u64::from(pid_namespace()) << 32 | u64::from(std::process::id())).to_ne_bytes();
+        let _ = call("write", || held.file().write_at(&claimant, claimant_offset(holder)));
         Ok(held)
     }
 
@@ -124,11 +125,14 @@ impl LockFile {
         call("stat", || std::fs::symlink_metadata(&self.path)).is_ok_and(|status| number_of(&status) == self.number)
     }
 
-    /// The process that last claimed the lease, in its own PID namespace.
+    /// The process that last claimed the lease; `None` where it is of another PID namespace: its number there is another
+    /// process's here.
     pub(crate) fn holder_pid(&self, holder: Holder) -> Option<u32> {
-        let mut bytes = [0_u8; 4];
-        let read = call("read", || self.query.read_at(&mut bytes, pid_offset(holder)));
-        read.is_ok_and(|read| read == bytes.len()).then(|| u32::from_ne_bytes(bytes)).filter(|&pid| pid != 0)
+        let mut bytes = [0_u8; 8];
+        let read = call("read", || self.query.read_at(&mut bytes, claimant_offset(holder)));
+        let claimant = read.is_ok_and(|read| read == bytes.len()).then(|| u64::from_ne_bytes(bytes))?;
+        let (namespace, pid) = ((claimant >> 32) as u32, claimant as u32);
+        (pid != 0 && namespace != 0 && namespace == pid_namespace()).then_some(pid)
     }
 
     pub(crate) fn dropped_places(&self) -> PlaceSet {
@@ -157,8 +161,13 @@ impl LockFile {
     }
 }
 
-fn pid_offset(holder: Holder) -> u64 {
-    u64::from(holder.index()) * 4
+fn claimant_offset(holder: Holder) -> u64 {
+    u64::from(holder.index()) * 8
+}
+
+/// The number of this process's PID namespace (namespaces(7)); 0 where it is not known.
+fn pid_namespace() -> u32 {
+    call("stat", || std::fs::metadata("/proc/self/ns/pid")).map_or(0, |status| status.ino() as u32)
 }
 
 fn whole_file_lock(kind: libc::c_int) -> libc::flock {

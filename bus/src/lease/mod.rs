@@ -97,8 +97,8 @@ impl LeaseSet {
         }
     }
 
-    /// The process that last claimed the lease, as seen from this PID namespace (SysV) or its own (file); `None` where
-    /// nobody holds it.
+    /// The process that last claimed the lease, as seen from this PID namespace; `None` where nobody holds it, or where it
+    /// is not seen from here.
     pub(crate) fn holder_pid(&self, holder: Holder) -> Option<u32> {
         if !self.is_held(holder) {
             return None;

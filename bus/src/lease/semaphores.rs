@@ -22,7 +22,7 @@ impl SemaphoreSet {
     /// another program's set has the key.
     ///
     /// # Errors
-    /// EACCES; ENOSPC at the limits of `kernel.sem`.
+    /// EACCES; at the limits of `kernel.sem` ENOSPC, and EINVAL where it allows no set of so many.
     pub(crate) fn open_or_create(key: i32, mode: u32) -> Result<Option<(Self, bool)>, CallError> {
         let mode = (mode & 0o666) as libc::c_int;
         // SAFETY: semget takes plain integers.
@@ -54,7 +54,11 @@ impl SemaphoreSet {
             Err(error) if matches!(error.errno(), Some(libc::ENOENT | libc::EINVAL)) => return Ok(None),
             Err(error) => return Err(error),
         };
-        Ok(set.status().is_ok_and(|status| status.sem_nsems as usize == LEASES).then_some(set))
+        match set.status() {
+            Ok(status) => Ok((status.sem_nsems as usize == LEASES).then_some(set)),
+            Err(error) if is_gone(&error) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     pub(crate) fn id(&self) -> i32 {

@@ -15,11 +15,13 @@ use memmap2::MmapOptions;
 
 use super::{Kind, Mapping, Part, ReadMapping, SegmentStatus, WriteMapping};
 use crate::call::{CallError, call, check};
+use crate::layout::PAGE_BYTES;
 use crate::name::StreamName;
 use crate::process::Process;
 use crate::site::{Row, Segment};
+use crate::steps;
 
-/// Bytes that are asked for at a time: a signal interrupts the kernel's work on a piece, not on the whole.
+/// Most bytes that are asked for at a time: a signal makes the kernel give back what it has of a piece, not the whole.
 const ALLOCATE_BYTES: usize = 4 << 20;
 
 /// Everybody may make buses and streams, and only remove what is his own, as in `/tmp`.
@@ -111,12 +113,7 @@ impl StreamDirectory {
         let file = call("open", || options.open(path))?;
         call("chmod", || file.set_permissions(std::fs::Permissions::from_mode(mode)))?;
         refuse_too_large(&file, bytes)?;
-        for offset in (0..bytes).step_by(ALLOCATE_BYTES) {
-            let piece = ALLOCATE_BYTES.min(bytes - offset) as libc::off_t;
-            // SAFETY: fallocate takes plain integers and an open file.
-            let allocate = || unsafe { libc::fallocate(file.as_raw_fd(), 0, offset as libc::off_t, piece) };
-            call("fallocate", || check(allocate()))?;
-        }
+        allocate_memory(&file, bytes)?;
         let status = call("stat", || file.metadata())?;
         Ok(FileSegment { number: number_of(&status), path: path.to_owned() })
     }
@@ -161,6 +158,23 @@ fn refuse_too_large(file: &File, bytes: usize) -> Result<(), CallError> {
     let free = status.f_bavail.saturating_mul(status.f_frsize);
     if status.f_blocks != 0 && free < bytes as u64 {
         return Err(CallError { call: "fallocate", source: io::Error::from_raw_os_error(libc::ENOSPC) });
+    }
+    Ok(())
+}
+
+/// Gives a file all its memory. Where signals come faster than the kernel makes a piece, pieces become smaller: the same
+/// one, tried again and again, might never be done.
+fn allocate_memory(file: &File, bytes: usize) -> Result<(), CallError> {
+    let (mut offset, mut most) = (0, ALLOCATE_BYTES);
+    while offset < bytes {
+        let piece = most.min(bytes - offset);
+        // SAFETY: fallocate takes plain integers and an open file.
+        let allocate = || unsafe { libc::fallocate(file.as_raw_fd(), 0, offset as libc::off_t, piece as libc::off_t) };
+        match steps::call("fallocate").and_then(|()| check(allocate())) {
+            Ok(_) => offset += piece,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => most = (most / 2).max(PAGE_BYTES),
+            Err(source) => return Err(CallError { call: "fallocate", source }),
+        }
     }
     Ok(())
 }

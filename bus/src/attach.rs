@@ -22,7 +22,7 @@ use crate::place;
 use crate::process::Process;
 use crate::region::{self, Found, FoundPlaces, FramesView, PlacesView};
 use crate::segment::{Part, ReadMapping, WriteMapping};
-use crate::site::Site;
+use crate::site::{Segment, Site};
 use crate::slots::{self, FrameWords};
 use crate::sync::Ordering::{Acquire, Relaxed, Release};
 use crate::wait;
@@ -30,6 +30,9 @@ use crate::words::pin;
 
 /// How long to wait before looking again for a stream that is not there.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
+
+/// How long to wait in vain before looking whether the stream is still found by its name, and then each time again.
+pub(crate) const LOOK_FOR_SEGMENT: Duration = Duration::from_secs(1);
 
 /// One epoch of a stream, as a subscriber has it attached. Frames share it, so it lives as long as the last of them.
 /// Field order is drop order: the lease goes last.
@@ -43,6 +46,8 @@ pub(crate) struct Attachment {
     pub pin_uses: PinUses,
     pub place_index: usize,
     pub process: Process,
+    site: Site,
+    segment: Segment,
     _frames: ReadMapping,
     _places: WriteMapping,
     pub lease: Arc<Lease>,
@@ -66,6 +71,12 @@ impl Attachment {
 
     pub(crate) fn geometry(&self) -> &Geometry {
         self.frames_view.geometry()
+    }
+
+    /// Whether the segment is still found by the stream's name. Somebody may have removed it (`ipcrm`, `rm`) when no publisher
+    /// was there to say in it that it has ended. Asks the kernel.
+    pub(crate) fn is_found(&self) -> bool {
+        self.site.find(Part::Frames).map_or(true, |found| found.as_ref() == Some(&self.segment))
     }
 
     #[inline]
@@ -155,6 +166,7 @@ enum Outcome {
 
 /// The frames segment of a stream that is ready.
 pub(crate) struct FoundFrames {
+    pub segment: Segment,
     pub frames: ReadMapping,
     pub header: Box<FramesHeader>,
     pub geometry: Geometry,
@@ -190,7 +202,7 @@ pub(crate) fn find_frames(
     };
     let damaged = |(field, found)| stranger(Stranger::Damaged { field, found, expected: 1 });
     let content = content_of(&header).map_err(damaged)?;
-    Ok(Ok(FoundFrames { frames, header, geometry, content }))
+    Ok(Ok(FoundFrames { segment, frames, header, geometry, content }))
 }
 
 fn attach_now(
@@ -202,7 +214,7 @@ fn attach_now(
 ) -> Result<Outcome, AttachError> {
     let failed = |action: &str| CallError::at(format!("{action} stream {name}"));
     let not_found = || Ok(Outcome::NotThere(AttachError::NotFound { stream: name.clone(), waited: begun.elapsed() }));
-    let FoundFrames { frames, header, geometry, content } = match find_frames(site, name, begun)? {
+    let FoundFrames { segment, frames, header, geometry, content } = match find_frames(site, name, begun)? {
         Ok(found) => found,
         Err(not_there) => return Ok(Outcome::NotThere(not_there)),
     };
@@ -252,6 +264,8 @@ fn attach_now(
         place_index: place_of(&lease),
         process: frames.process(),
         header,
+        site: site.clone(),
+        segment,
         _frames: frames,
         _places: places,
         lease,

@@ -541,6 +541,19 @@ pub enum RemoveError {
         /// Who reads.
         holders: Vec<PlaceHolder>,
     },
+    /// It was begun by a process that is not provably dead.
+    #[error(
+        "can not remove stream {stream}: there is {object} that is empty, and {} that created it may still be at work",
+        pid_text(pid)
+    )]
+    Unfinished {
+        /// The stream.
+        stream: StreamName,
+        /// The segment, with its id and key.
+        object: String,
+        /// Its creator.
+        pid: Option<u32>,
+    },
     /// Its leases were removed, so nobody can tell who uses it.
     #[error(
         "can not remove stream {stream}: its leases were removed by somebody, so it can not be told who uses it; stop its \

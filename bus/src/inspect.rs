@@ -6,7 +6,7 @@ use crate::attach::content_of;
 use crate::backend::Backend;
 use crate::call::CallError;
 use crate::clock::now_ns;
-use crate::error::{PlaceHolder, RemoveError, SystemError};
+use crate::error::{PlaceHolder, RemoveError, Stranger, SystemError};
 use crate::geometry::Geometry;
 use crate::layout::{FRAMES_MAGIC, FramesHeader, state};
 use crate::lease::{Holder, LeaseSet, Refused};
@@ -180,12 +180,15 @@ pub fn remove(backend: &Backend, name: &StreamName, force: bool) -> Result<(), R
     let failed = || CallError::at(format!("removing stream {name}"));
     let not_found = || RemoveError::NotFound { stream: name.clone() };
     let site = Site::of(backend, name);
-    let set = match site.find_leases().map_err(failed())? {
-        FoundLeases::Leases(set) => set,
-        _ => return remove_without_leases(&site, name, force),
+    let (set, robbed) = match site.find_leases().map_err(failed())? {
+        FoundLeases::Leases(set) => (set, false),
+        _ => match make_leases(&site, name)? {
+            Some(set) => (set, true),
+            None => return Err(not_found()),
+        },
     };
     // What follows is done as a publisher does it: under the lease.
-    let lease = match set.claim(Holder::Publisher) {
+    let _lease = match set.claim(Holder::Publisher) {
         Ok(lease) => lease,
         Err(Refused::Held) => {
             let pid = set.holder_pid(Holder::Publisher);
@@ -194,50 +197,75 @@ pub fn remove(backend: &Backend, name: &StreamName, force: bool) -> Result<(), R
         Err(Refused::Gone) => return Err(not_found()),
         Err(Refused::System(error)) => return Err(failed()(error).into()),
     };
+    let removed = remove_segments(&site, name, &set, force, robbed);
+    if removed.is_ok() || robbed {
+        set.remove().map_err(failed())?;
+        site.clear();
+    }
+    removed
+}
+
+/// New leases, in the place of those that somebody has removed (`ipcrm -s`, RemoveIPC, `rm`): nobody begins anything while
+/// we hold them. `None` where there is nothing of the stream at all.
+fn make_leases(site: &Site, name: &StreamName) -> Result<Option<LeaseSet>, RemoveError> {
+    let failed = || CallError::at(format!("removing stream {name}"));
+    let mut parts = [Part::Frames, Part::Places, Part::Trial].into_iter();
+    if !parts.try_fold(false, |any, part| Ok(any | site.find(part)?.is_some())).map_err(failed())? {
+        // Directories, perhaps, of a publisher that was killed before it had leases.
+        site.clear();
+        return Ok(None);
+    }
+    match site.open_leases(0o600).map_err(failed())? {
+        FoundLeases::Leases(set) => Ok(Some(set)),
+        FoundLeases::None => Ok(None),
+        FoundLeases::Foreign => Err(RemoveError::Stranger {
+            stream: name.clone(),
+            object: site.describe_leases(),
+            stranger: Stranger::Foreign,
+        }),
+    }
+}
+
+/// Removes all but the leases. Where the stream was `robbed` of those, nobody can tell who lives, so what somebody may have
+/// attached stays, unless it is forced.
+fn remove_segments(
+    site: &Site,
+    name: &StreamName,
+    set: &LeaseSet,
+    force: bool,
+    robbed: bool,
+) -> Result<(), RemoveError> {
+    let failed = || CallError::at(format!("removing stream {name}"));
     let mut named = None;
     if let Some(frames) = site.find(Part::Frames).map_err(failed())? {
-        check_ours(&site, name, &frames)?;
-        if !force {
-            let readers = readers(&site, name, &frames, &set);
-            if !readers.is_empty() {
-                return Err(RemoveError::Reading { stream: name.clone(), holders: readers });
-            }
+        check_ours(site, name, &frames)?;
+        // Of files it is not known who maps them.
+        let unused = || Ok(matches!(frames, Segment::SysV(_)) && frames.status()?.attached == 0);
+        if robbed && !force && !unused().map_err(failed())? {
+            return Err(RemoveError::Unknown { stream: name.clone() });
+        }
+        let holders = if force { Vec::new() } else { readers(site, name, &frames, set) };
+        if !holders.is_empty() {
+            return Err(RemoveError::Reading { stream: name.clone(), holders });
         }
         named = lifecycle::end(name, &frames).map_err(failed())?;
     }
-    lifecycle::remove_rest(&site, name, named).map_err(failed())?;
-    lease.set().remove().map_err(failed())?;
-    site.clear();
-    Ok(())
-}
-
-/// The leases are gone (`ipcrm -s`, RemoveIPC, `rm`): nobody can tell who lives, so only what nobody has attached goes.
-fn remove_without_leases(site: &Site, name: &StreamName, force: bool) -> Result<(), RemoveError> {
-    let failed = || CallError::at(format!("removing stream {name}"));
-    let Some(frames) = site.find(Part::Frames).map_err(failed())? else {
-        // Directories, perhaps, of a publisher that was killed before it had leases.
-        site.clear();
-        return Err(RemoveError::NotFound { stream: name.clone() });
-    };
-    check_ours(site, name, &frames)?;
-    // Of files it is not known who maps them.
-    let unused = matches!(frames, Segment::SysV(_)) && frames.status().map_err(failed())?.attached == 0;
-    if !unused && !force {
-        return Err(RemoveError::Unknown { stream: name.clone() });
-    }
-    let named = lifecycle::end(name, &frames).map_err(failed())?;
-    lifecycle::remove_rest(site, name, named).map_err(failed())?;
-    site.clear();
-    Ok(())
+    Ok(lifecycle::remove_rest(site, name, named).map_err(failed())?)
 }
 
 fn check_ours(site: &Site, name: &StreamName, frames: &Segment) -> Result<(), RemoveError> {
-    let mapping = frames.attach_read().map_err(CallError::at(format!("removing stream {name}")))?;
-    match region::examine(&mapping, name) {
-        Found::Stranger(stranger) => {
-            let object = site.describe(frames, Part::Frames);
-            Err(RemoveError::Stranger { stream: name.clone(), object, stranger })
-        }
+    let failed = || CallError::at(format!("removing stream {name}"));
+    let mapping = frames.attach_read().map_err(failed())?;
+    let found = region::examine(&mapping, name);
+    // Else it would count as somebody's who uses it.
+    drop(mapping);
+    let (stream, object) = (name.clone(), site.describe(frames, Part::Frames));
+    match found {
+        Found::Stranger(stranger) => Err(RemoveError::Stranger { stream, object, stranger }),
+        Found::Blank => match lifecycle::living_creator(frames).map_err(failed())? {
+            Some(pid) => Err(RemoveError::Unfinished { stream, object, pid: Some(pid).filter(|&pid| pid != 0) }),
+            None => Ok(()),
+        },
         _ => Ok(()),
     }
 }

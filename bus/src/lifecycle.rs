@@ -61,7 +61,7 @@ pub(crate) struct OwnedStream {
     frames_segment: Segment,
     places_segment: Segment,
     pub frames: WriteMapping,
-    places: WriteMapping,
+    _places: WriteMapping,
     pub lease: Arc<Lease>,
 }
 
@@ -80,16 +80,12 @@ fn open_behind(name: &StreamName, options: &StreamOptions, last: u64) -> Result<
     }
     let site = Site::of(&options.backend, name);
     for _ in 0..ATTEMPTS {
-        let Some((set, created)) = open_leases(&site, name, options)? else { continue };
+        let Some(set) = open_leases(&site, name, options)? else { continue };
         match set.claim(Holder::Publisher) {
             Ok(lease) => {
                 let opening = Opening { name, options, geometry, site: site.clone(), lease: Arc::new(lease) };
-                return opening.run(last).inspect_err(|_| {
-                    // The lease was given back with the error. (L5)
-                    if created {
-                        remove_unused_leases(name, &site, &set);
-                    }
-                });
+                // The lease is given back with the error. Whoever made the set may be gone, and we the last to know. (L5)
+                return opening.run(last).inspect_err(|_| remove_unused_leases(name, &site, &set));
             }
             Err(Refused::Held) => {
                 return Err(OpenError::Busy { stream: name.clone(), pid: set.holder_pid(Holder::Publisher) });
@@ -104,12 +100,12 @@ fn open_behind(name: &StreamName, options: &StreamOptions, last: u64) -> Result<
     Err(OpenError::Restless { stream: name.clone(), attempts: ATTEMPTS })
 }
 
-/// True: made here. `None` where the place for them was removed between two of our calls.
-fn open_leases(site: &Site, name: &StreamName, options: &StreamOptions) -> Result<Option<(LeaseSet, bool)>, OpenError> {
+/// `None` where the place for them was removed between two of our calls.
+fn open_leases(site: &Site, name: &StreamName, options: &StreamOptions) -> Result<Option<LeaseSet>, OpenError> {
     match site.prepare().and_then(|()| site.open_leases(options.mode)) {
-        Ok((FoundLeases::Leases(set), created)) => Ok(Some((set, created))),
-        Ok((FoundLeases::None, _)) => Ok(None),
-        Ok((FoundLeases::Foreign, _)) => Err(OpenError::Stranger {
+        Ok(FoundLeases::Leases(set)) => Ok(Some(set)),
+        Ok(FoundLeases::None) => Ok(None),
+        Ok(FoundLeases::Foreign) => Err(OpenError::Stranger {
             stream: name.clone(),
             object: site.describe_leases(),
             stranger: Stranger::Foreign,
@@ -120,18 +116,18 @@ fn open_leases(site: &Site, name: &StreamName, options: &StreamOptions) -> Resul
     }
 }
 
-/// Removes leases that this process made for a stream that it then could not open.
+/// Removes the leases of a stream of which there is nothing else.
 fn remove_unused_leases(name: &StreamName, site: &Site, set: &LeaseSet) {
-    if let Ok(_lease) = set.claim(Holder::Publisher) {
-        let used = site.find(Part::Frames).ok().flatten().is_some_and(|frames| {
-            let found = frames.attach_read().map(|mapping| region::examine(&mapping, name));
-            // An empty segment's creator has leases of its own, or none any more: it was not he who made these.
-            found.is_ok_and(|found| !matches!(found, Found::Stranger(_) | Found::Blank))
-        });
-        if !used {
-            let _ = set.remove();
-            site.clear();
-        }
+    let Ok(_lease) = set.claim(Holder::Publisher) else { return };
+    // What is a stranger's does not count. An empty segment's creator has leases of its own, or none any more.
+    let find = |part| site.find(part).ok().flatten().and_then(|segment| segment.attach_read().ok());
+    let frames = find(Part::Frames).map(|mapping| region::examine(&mapping, name));
+    let places = find(Part::Places).map(|mapping| region::examine_places(&mapping, name));
+    if matches!(frames, None | Some(Found::Stranger(_) | Found::Blank))
+        && matches!(places, None | Some(FoundPlaces::Stranger(_) | FoundPlaces::Blank))
+    {
+        let _ = set.remove();
+        site.clear();
     }
 }
 
@@ -168,7 +164,13 @@ impl Opening<'_> {
                 self.refuse_living_creator(&frames, Part::Frames)?;
                 self.replace(&frames, last, None)
             }
-            Found::Unfinished => self.replace(&frames, carried, None),
+            Found::Unfinished => {
+                if carried > 0 {
+                    // Its header may be all that knows the last sequence. (L4)
+                    self.keep_sequence(carried, None)?;
+                }
+                self.replace(&frames, carried, None)
+            }
             Found::Stream(header, geometry, state::READY) => {
                 if header.describes_same(&self.header())
                     && header.leases_id == self.lease.set().number()
@@ -231,11 +233,29 @@ impl Opening<'_> {
         // Completes what the dead publisher began, so that no sequence which somebody has seen is used again.
         let ledger = SlotLedger::recover(view.words(), geometry.max_held, false);
         let last = last.max(ledger.next_sequence() - 1);
-        if let Some((_, places)) = self.attach_places(header)? {
-            region::carry_sequence(&places, last);
-        }
+        self.keep_sequence(last, Some(header.places_id))?;
         end_epoch(&mapping, view, state::SUPERSEDED);
         self.replace(frames, last, Some(header.places_id))
+    }
+
+    /// Notes the last sequence in the places segment that is found by the stream's name, and makes one where there is none:
+    /// from here on, whoever begins an epoch finds it there. (L4)
+    fn keep_sequence(&self, last: u64, named: Option<i32>) -> Result<(), OpenError> {
+        let leftover = self.leftover_places(named)?.map(|(places, _)| places);
+        let (places, made) = match leftover {
+            Some(places) => (places, false),
+            None => {
+                let created = self.site.create(Part::Places, self.geometry.places_bytes, self.options.mode);
+                (created.map_err(self.failed("creating the places of"))?, true)
+            }
+        };
+        let mapping = places.attach_write().map_err(self.failed("attaching the places of"))?;
+        // The word is there before the names: who finds the names finds it too.
+        region::carry_sequence(&mapping, last);
+        if made {
+            region::write_places_header(&mapping, &self.geometry, [0; 16], self.name);
+        }
+        Ok(())
     }
 
     /// Whether the new epoch's memory can be had: the old one has to go first, because both have the same name, and it must
@@ -328,7 +348,7 @@ impl Opening<'_> {
         drop(mapping);
         match found {
             FoundPlaces::Ours(_) => Ok(Some((places, carried))),
-            FoundPlaces::Blank => self.refuse_living_creator(&places, Part::Places).map(|()| Some((places, 0))),
+            FoundPlaces::Blank => self.refuse_living_creator(&places, Part::Places).map(|()| Some((places, carried))),
             FoundPlaces::Stranger(stranger) => Err(self.stranger(&places, Part::Places, stranger)),
         }
     }
@@ -370,12 +390,21 @@ impl Opening<'_> {
         frames_view.stats().publishers.fetch_add(1, Relaxed);
         frames_view.stats().pid.store(std::process::id(), Relaxed);
         let Self { site, lease, .. } = self;
-        Ok(OwnedStream { frames_view, places_view, site, frames_segment, places_segment, frames, places, lease })
+        Ok(OwnedStream {
+            frames_view,
+            places_view,
+            site,
+            frames_segment,
+            places_segment,
+            frames,
+            _places: places,
+            lease,
+        })
     }
 }
 
 /// The creator of an empty segment, or 0, unless it is provably dead and nobody uses the segment.
-fn living_creator(segment: &Segment) -> Result<Option<u32>, CallError> {
+pub(crate) fn living_creator(segment: &Segment) -> Result<Option<u32>, CallError> {
     if let Segment::File(_) = segment {
         // Files of this name are only made under the lease, which the caller holds.
         return Ok(None);
@@ -516,12 +545,12 @@ impl OwnedStream {
     /// Begins a new epoch behind `last`, in the place of one that is not intact any more: somebody has removed its leases,
     /// or a segment. This one is over then, and its subscribers move.
     pub(crate) fn renew(&self, name: &StreamName, options: &StreamOptions, last: u64) -> Result<Self, OpenError> {
-        // Should this process die here, a successor finds the sequence, where it finds the places. (L4)
-        region::carry_sequence(&self.places, last);
         let renewed = if self.lease.set().exists() {
             let geometry = *self.frames_view.geometry();
             let (site, lease) = (self.site.clone(), self.lease.clone());
-            Opening { name, options, geometry, site, lease }.run(last)
+            let opening = Opening { name, options, geometry, site, lease };
+            // Should this process die here, a successor finds the sequence. (L4)
+            opening.keep_sequence(last, Some(self.places_segment.number())).and_then(|()| opening.run(last))
         } else {
             open_behind(name, options, last)
         };

@@ -6,7 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::attach::{self, FoundFrames};
+use crate::attach::{self, FoundFrames, LOOK_FOR_SEGMENT};
 use crate::backend::Backend;
 use crate::error::{AttachError, ObserveError};
 use crate::geometry::Geometry;
@@ -14,8 +14,8 @@ use crate::layout::{FrameInfo, FramesHeader, state};
 use crate::name::StreamName;
 use crate::options::{Content, Rate};
 use crate::region::FramesView;
-use crate::segment::ReadMapping;
-use crate::site::Site;
+use crate::segment::{Part, ReadMapping};
+use crate::site::{Segment, Site};
 use crate::slots;
 use crate::sync::Ordering::Acquire;
 use crate::words::unpack;
@@ -50,6 +50,7 @@ pub struct ObserverOptions {
 pub struct Observer {
     name: StreamName,
     site: Site,
+    segment: Segment,
     view: FramesView,
     header: Box<FramesHeader>,
     content: Content,
@@ -79,8 +80,8 @@ impl Observer {
     }
 
     fn on(found: FoundFrames, name: StreamName, site: Site) -> Self {
-        let FoundFrames { frames, header, geometry, content } = found;
-        Self { name, site, view: FramesView::of(&frames, geometry), header, content, last: 0, frames }
+        let FoundFrames { segment, frames, header, geometry, content } = found;
+        Self { name, site, segment, view: FramesView::of(&frames, geometry), header, content, last: 0, frames }
     }
 
     /// The stream's name.
@@ -137,6 +138,7 @@ impl Observer {
     /// # Errors
     /// As for [`latest`](Self::latest), but for `Outrun`.
     pub fn wait(&mut self, deadline: Instant) -> Result<bool, ObserveError> {
+        let mut next_look = Instant::now() + LOOK_FOR_SEGMENT;
         loop {
             self.check_process()?;
             if self.is_behind() {
@@ -145,7 +147,15 @@ impl Observer {
             if self.has_ended() && self.follow(deadline)? {
                 continue;
             }
-            let left = deadline.saturating_duration_since(Instant::now());
+            let now = Instant::now();
+            if now >= next_look {
+                next_look = now + LOOK_FOR_SEGMENT;
+                let found = self.site.find(Part::Frames);
+                if found.is_ok_and(|found| found.as_ref() != Some(&self.segment)) && self.follow(now)? {
+                    continue;
+                }
+            }
+            let left = deadline.saturating_duration_since(now);
             if left.is_zero() {
                 return Ok(false);
             }

@@ -69,18 +69,15 @@ impl Site {
         }
     }
 
-    /// The leases, created where there are none. True: created here.
-    pub(crate) fn open_leases(&self, mode: u32) -> Result<(FoundLeases, bool), CallError> {
-        match self {
-            Site::SysV { name } => Ok(match SemaphoreSet::open_or_create(name.key(), mode)? {
-                Some((set, created)) => (FoundLeases::Leases(LeaseSet::SysV(set)), created),
-                None => (FoundLeases::Foreign, false),
-            }),
-            Site::File(directory) => {
-                let (file, created) = LockFile::open_or_create(directory, mode)?;
-                Ok((FoundLeases::Leases(LeaseSet::File(file)), created))
-            }
-        }
+    /// The leases, created where there are none.
+    pub(crate) fn open_leases(&self, mode: u32) -> Result<FoundLeases, CallError> {
+        Ok(match self {
+            Site::SysV { name } => match SemaphoreSet::open_or_create(name.key(), mode)? {
+                Some(set) => FoundLeases::Leases(LeaseSet::SysV(set)),
+                None => FoundLeases::Foreign,
+            },
+            Site::File(directory) => FoundLeases::Leases(LeaseSet::File(LockFile::open_or_create(directory, mode)?)),
+        })
     }
 
     /// The leases, where there are some.

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::time::{Duration, Instant};
 
-use crate::attach;
+use crate::attach::{self, LOOK_FOR_SEGMENT};
 use crate::backend::Backend;
 use crate::clock::now_ns;
 use crate::error::{AcquireError, AttachError};
@@ -206,11 +206,13 @@ impl Subscriber {
 
     /// Waits until there is a frame newer than the last one taken, or until the deadline: true, there is one.
     ///
-    /// A stream that ends is waited for too: its successor's first frame counts.
+    /// A stream that ends is waited for too: its successor's first frame counts. One that somebody removed by hand is
+    /// noticed within about a second.
     ///
     /// # Errors
     /// As for [`latest`](Self::latest), but for `AllHeld`.
     pub fn wait(&mut self, deadline: Instant) -> Result<bool, AcquireError> {
+        let mut next_look: Option<Instant> = None;
         loop {
             self.check_process()?;
             if self.is_behind() {
@@ -222,6 +224,15 @@ impl Subscriber {
                 }
                 continue;
             }
+            let now = Instant::now();
+            let look = *next_look.get_or_insert(now + LOOK_FOR_SEGMENT);
+            if now >= look {
+                next_look = None;
+                if !self.attachment.is_found() && self.follow(now)? {
+                    continue;
+                }
+            }
+            let pause = deadline.min(look);
             match self.options.wait {
                 Wait::Spin => {
                     let mut looks = 0_u32;
@@ -229,16 +240,22 @@ impl Subscriber {
                         std::hint::spin_loop();
                         looks = looks.wrapping_add(1);
                         // The clock is much dearer than a look.
-                        if looks.is_multiple_of(64) && Instant::now() >= deadline {
-                            return Ok(false);
+                        if looks.is_multiple_of(64) {
+                            let now = Instant::now();
+                            if now >= deadline {
+                                return Ok(false);
+                            }
+                            if now >= pause {
+                                break;
+                            }
                         }
                     }
                 }
                 Wait::Block => {
-                    let left = deadline.saturating_duration_since(Instant::now());
-                    if left.is_zero() {
+                    if now >= deadline {
                         return Ok(false);
                     }
+                    let left = pause.saturating_duration_since(now);
                     let place = self.attachment.place();
                     let word = slots::announce_sleep(self.attachment.words(), place);
                     if !self.is_behind() && self.attachment.is_ready() {

@@ -383,7 +383,7 @@ fn modes_under_which_nobody_could_subscribe_or_somebody_could_execute_are_refuse
     }
     for mode in ["0640", "0664"] {
         let text = format!("[bus]\nname = \"robot\"\nmode = \"{mode}\"\n[streams.front]\nsize = 64");
-        assert!(framebus_config::Config::parse(&text, "robot.toml").is_ok(), "who may only read can observe");
+        assert!(Config::parse(&text, "robot.toml").is_ok(), "who may only read can observe");
     }
     assert_eq!(
         mistakes_of_bus("name = \"robot\"\nmode = 0o600"),

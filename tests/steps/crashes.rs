@@ -105,18 +105,18 @@ fn is_survived_at_every_step(scene: Scene) {
 }
 
 /// A creator dies, and who clears up after it dies too: both at many steps.
-#[test]
-fn a_creator_may_die_in_what_a_dead_creator_left() {
+fn is_survived_twice(scene: Scene) {
     for backend in [framebus::Backend::SysV, framebus::Backend::default_file()] {
-        let stage = Stage::prepare(Scene::Publish.before(), &backend, stream_name());
-        let steps = run_victim(Scene::Publish, &stage, 0).steps.unwrap().len();
+        let stage = Stage::prepare(scene.before(), &backend, stream_name());
+        let steps = run_victim(scene, &stage, 0).steps.unwrap().len();
+        stage.check_with_successor(0, true);
         // Steps that have nothing in common, so that over the whole all sorts of pairs occur.
         for first in (1..=steps).step_by(11) {
             for second in (1 + first % 13..=steps).step_by(13) {
-                let stage = Stage::prepare(Scene::Publish.before(), &backend, stream_name());
-                let one = run_victim(Scene::Publish, &stage, first);
+                let stage = Stage::prepare(scene.before(), &backend, stream_name());
+                let one = run_victim(scene, &stage, first);
                 // Where the first one left much, the second one's way may be shorter, and it plays to its end.
-                let two = run_victim(Scene::Publish, &stage, second);
+                let two = run_victim(scene, &stage, second);
                 // Behind a closed stream the second one may have begun anew.
                 let published = if one.closed { two.published } else { one.published.max(two.published) };
                 println!("{backend}: killed at steps {first} and {second}");
@@ -125,6 +125,16 @@ fn a_creator_may_die_in_what_a_dead_creator_left() {
             }
         }
     }
+}
+
+#[test]
+fn a_creator_may_die_in_what_a_dead_creator_left() {
+    is_survived_twice(Scene::Publish);
+}
+
+#[test]
+fn a_publisher_that_changes_the_size_may_die_in_what_a_dead_one_left() {
+    is_survived_twice(Scene::Resize);
 }
 
 macro_rules! survived {

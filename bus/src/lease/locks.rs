@@ -31,11 +31,11 @@ pub(crate) struct LockFile {
 }
 
 impl LockFile {
-    /// The file, created where there is none. True: created here.
+    /// The file, created where there is none.
     ///
     /// # Errors
     /// ENOENT where its directory is gone again; EACCES.
-    pub(crate) fn open_or_create(directory: &StreamDirectory, mode: u32) -> Result<(Self, bool), CallError> {
+    pub(crate) fn open_or_create(directory: &StreamDirectory, mode: u32) -> Result<Self, CallError> {
         let path = directory.lock_path();
         let mut options = OpenOptions::new();
         options.read(true).write(true).create_new(true).mode(mode & 0o666);
@@ -44,10 +44,10 @@ impl LockFile {
                 // The process's umask has taken rights away.
                 call("chmod", || file.set_permissions(Permissions::from_mode(mode & 0o666)))?;
                 let number = number_of(&call("stat", || file.metadata())?);
-                Ok((Self { path, number, query: Arc::new(file) }, true))
+                Ok(Self { path, number, query: Arc::new(file) })
             }
             Err(error) if error.errno() == Some(libc::EEXIST) => match Self::find(directory)? {
-                Some(found) => Ok((found, false)),
+                Some(found) => Ok(found),
                 None => Err(CallError { call: "open", source: io::Error::from_raw_os_error(libc::ENOENT) }),
             },
             Err(error) => Err(error),

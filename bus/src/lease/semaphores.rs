@@ -18,19 +18,19 @@ fn is_gone(error: &CallError) -> bool {
 }
 
 impl SemaphoreSet {
-    /// The set of `key`, created where there is none: Linux starts every semaphore at 0. True: created here. `None` where
-    /// another program's set has the key.
+    /// The set of `key`, created where there is none: Linux starts every semaphore at 0. `None` where another program's set
+    /// has the key.
     ///
     /// # Errors
     /// EACCES; at the limits of `kernel.sem` ENOSPC, and EINVAL where it allows no set of so many.
-    pub(crate) fn open_or_create(key: i32, mode: u32) -> Result<Option<(Self, bool)>, CallError> {
+    pub(crate) fn open_or_create(key: i32, mode: u32) -> Result<Option<Self>, CallError> {
         let mode = (mode & 0o666) as libc::c_int;
         // SAFETY: semget takes plain integers.
         let get = |flags| call("semget", || check(unsafe { libc::semget(key, LEASES as libc::c_int, flags | mode) }));
-        let (id, created) = match get(libc::IPC_CREAT | libc::IPC_EXCL) {
-            Ok(id) => (id, true),
+        let id = match get(libc::IPC_CREAT | libc::IPC_EXCL) {
+            Ok(id) => id,
             Err(error) if error.errno() == Some(libc::EEXIST) => match get(libc::IPC_CREAT) {
-                Ok(id) => (id, false),
+                Ok(id) => id,
                 // There is one of fewer semaphores.
                 Err(error) if error.errno() == Some(libc::EINVAL) => return Ok(None),
                 Err(error) => return Err(error),
@@ -42,7 +42,7 @@ impl SemaphoreSet {
             Ok(status) if status.sem_nsems as usize != LEASES => Ok(None),
             Err(error) if !is_gone(&error) => Err(error),
             // Gone again, perhaps: the claim will notice.
-            _ => Ok(Some((set, created))),
+            _ => Ok(Some(set)),
         }
     }
 

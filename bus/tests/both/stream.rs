@@ -362,6 +362,22 @@ fn one_subscriber_too_many_is_told_who_has_the_places() {
 }
 
 #[test]
+fn a_subscriber_finds_the_successor_of_a_stream_that_was_removed_when_nobody_published_it() {
+    let stream = TestStream::new();
+    let mut publisher = stream.publisher(|options| options.persist = true);
+    publish(&mut publisher, 1);
+    let mut subscriber = stream.subscriber();
+    let held = subscriber.latest().unwrap().unwrap();
+    drop(publisher);
+    crate::remove_by_hand(&stream.0);
+    let mut publisher = stream.publisher(|_| {});
+    assert_eq!(publish(&mut publisher, 2), 1, "nobody knows any more that there was one");
+    assert!(subscriber.wait(soon()).unwrap());
+    assert_eq!((subscriber.latest().unwrap().unwrap()[0], held[0]), (2, 1));
+    assert_eq!(subscriber.epoch(), 1);
+}
+
+#[test]
 fn a_missing_stream_is_an_error_that_says_what_to_do() {
     let stream = TestStream::new();
     let error = attach(&stream.0).map(drop).unwrap_err();

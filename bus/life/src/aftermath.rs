@@ -1,6 +1,7 @@
-//! What could come after everybody is killed: one process after the other, each killed at any step, and in the end one that
-//! is left alone. A fresh opener must publish behind the last sequence, and leave nothing when it closes; a remover must
-//! leave nothing. Many worlds come to the same one when all are dead, so each of those is looked at once.
+//! What could come after everybody is killed: one process after the other, each killed at any step, and in the end
+//! one that is left alone. A fresh opener must publish behind the last sequence, and leave nothing when it closes; a
+//! remover must leave nothing. Many worlds come to the same one when all are dead, so each of those is looked at
+//! once.
 
 use crate::checks::{Check, alone};
 use crate::explore::{Fingerprints, fingerprint};

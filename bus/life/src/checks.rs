@@ -10,7 +10,8 @@ use crate::world::{Mover, Process, Turn, World};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Check {
     // in every state
-    /// At most one process publishes the READY segment under the key, and it holds the lease of the set that this names.
+    /// At most one process publishes the READY segment under the key, and it holds the lease of the set that this
+    /// names.
     OnePublisher,
     /// Who believes to hold a lease of a set that is there holds it.
     LeasesAreTrue,

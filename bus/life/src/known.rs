@@ -1,6 +1,6 @@
-//! What does not hold of the code as it stands, each with the mend that would make it hold: with all mends but that one
-//! the named check fails, and with all of them `holds.rs` finds nothing. When the code has a mend, it becomes the model's
-//! only way, and its test here goes.
+//! What does not hold of the code as it stands, each with the mend that would make it hold: with all mends but that
+//! one the named check fails, and with all of them `holds.rs` finds nothing. When the code has a mend, it becomes the
+//! model's only way, and its test here goes.
 
 use crate::checks::Check;
 use crate::kernel::Geometry::{A, B};
@@ -8,9 +8,9 @@ use crate::rules::Mend;
 use crate::scenario::Scenario;
 use crate::world::Process;
 
-/// The publisher is killed; its successor of another geometry is, behind the removal of the old places; and the successor
-/// of that one is, behind the removal of the unfinished frames: these were the last to bear the sequence. A creation that
-/// fails there, not killed at all, loses it too.
+/// The publisher is killed; its successor of another geometry is, behind the removal of the old places; and the
+/// successor of that one is, behind the removal of the unfinished frames: these were the last to bear the sequence. A
+/// creation that fails there, not killed at all, loses it too.
 #[test]
 fn three_deaths_in_a_row_lose_the_sequence() {
     const OTHERS: &[Mend] = &[
@@ -25,7 +25,8 @@ fn three_deaths_in_a_row_lose_the_sequence() {
     no_deaths.violates(Check::SequencesAreNotUsedAgain);
 }
 
-/// A creator is killed between making its places and writing their header: `rm` says that all is removed, and leaves them.
+/// A creator is killed between making its places and writing their header: `rm` says that all is removed, and leaves
+/// them.
 #[test]
 fn a_removal_leaves_empty_places() {
     const OTHERS: &[Mend] = &[
@@ -52,8 +53,8 @@ fn a_removal_without_leases_takes_a_living_publishers_places() {
     scenario.violates(Check::NothingOfALivingPublisherIsRemoved);
 }
 
-/// A segment is removed by hand under a subscriber, and its publisher is dead, or dies before it looks: nobody ever tells
-/// the subscriber that its epoch has ended.
+/// A segment is removed by hand under a subscriber, and its publisher is dead, or dies before it looks: nobody ever
+/// tells the subscriber that its epoch has ended.
 #[test]
 fn a_subscriber_waits_for_ever_where_nobody_ends_its_epoch() {
     const OTHERS: &[Mend] = &[
@@ -66,7 +67,8 @@ fn a_subscriber_waits_for_ever_where_nobody_ends_its_epoch() {
     scenario.clone().segment_removals(1).violates(Check::NobodyIsStranded);
 }
 
-/// One opener makes the set, another one claims the lease; the first is refused, the second fails: nobody removes the set.
+/// One opener makes the set, another one claims the lease; the first is refused, the second fails: nobody removes the
+/// set.
 #[test]
 fn two_failed_opens_leave_an_empty_set() {
     const OTHERS: &[Mend] = &[

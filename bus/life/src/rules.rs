@@ -104,15 +104,16 @@ pub(crate) enum Fault {
 /// A change of the code that would make a known violation impossible.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mend {
-    /// Before an unfinished segment goes, its base sequence is noted in the places (made for that where there are none);
-    /// and a creation that fails leaves the frames that are the last to bear one.
+    /// Before an unfinished segment goes, its base sequence is noted in the places (made for that where there are
+    /// none); and a creation that fails leaves the frames that are the last to bear one.
     SequenceKeptBeforeRemoval,
     /// A removal makes the set where there is none, and claims the lease as ever.
     RemovalAlwaysUnderALease,
     /// A removal does with a segment without a byte in it as an open does: it goes where its creator is dead, be it the
     /// frames or the places, and is left alone where not.
     RemovalAsksForTheCreator,
-    /// A subscriber that waits in vain looks whether its frames are still under the key, and follows where they are not.
+    /// A subscriber that waits in vain looks whether its frames are still under the key, and follows where they are
+    /// not.
     SubscriberLooksForItsFrames,
     /// A failed open removes the set, whoever made it, where there is no segment under the stream's keys.
     EmptySetIsAnybodysToRemove,

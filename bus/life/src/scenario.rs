@@ -8,7 +8,8 @@ use crate::kernel::Geometry;
 use crate::rules::{Asked, Mend, Rules};
 use crate::world::{Budget, Process, World};
 
-/// All mends. What is proven with them is proven of the code as it will be with them; `known.rs` takes one away at a time.
+/// All mends. What is proven with them is proven of the code as it will be with them; `known.rs` takes one away at a
+/// time.
 pub(crate) const ALL: &[Mend] = &[
     Mend::SequenceKeptBeforeRemoval,
     Mend::RemovalAlwaysUnderALease,

@@ -1,0 +1,190 @@
+//! An opener that publishes: frames, the once-a-second look, and its end. `publisher.rs`, `OwnedStream::close`.
+
+use crate::checks::Check;
+use crate::create;
+use crate::kernel::{Key, PUBLISHER, State};
+use crate::opener::{Open, Opener, Own, Pc as OpenerPc};
+use crate::rules::{Fault, Mend};
+use crate::world::Turn;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Pc {
+    /// Between two calls: publishes, closes, leaves, or looks whether its stream is still there.
+    Rest,
+    Latest,
+    // look_at_lease, its end: the old stream is left
+    LeaveOld,
+    // the look at the segments: a new epoch under the same lease
+    RenewCarry,
+    RenewMark,
+    RenewRemove,
+    // close
+    CloseMark,
+    ClosePlaces,
+    CloseFrames,
+    CloseSet,
+    Detach,
+    GiveBack,
+}
+
+/// The stream is opened: from here on it is published.
+pub(crate) fn begin(turn: &mut Turn<'_>, opener: &mut Opener) {
+    let next_sequence = create::recover(turn, opener.frames) + 1;
+    if opener.own.frames != 0 {
+        opener.own.next_sequence = next_sequence;
+        opener.pc = OpenerPc::Publish(Pc::LeaveOld);
+    } else {
+        hand_over(opener, next_sequence);
+    }
+}
+
+fn hand_over(opener: &mut Opener, next_sequence: u8) {
+    opener.own = Own { frames: opener.frames, places: opener.places, lease: opener.lease, next_sequence };
+    opener.pc = OpenerPc::Publish(Pc::Rest);
+    opener.forget();
+}
+
+pub(crate) fn step(turn: &mut Turn<'_>, opener: &mut Opener, pc: Pc, choice: u8) -> Option<&'static str> {
+    match pc {
+        Pc::Rest => rest(turn, opener, choice),
+        _ if choice > 0 => None,
+        Pc::Latest | Pc::LeaveOld | Pc::RenewCarry | Pc::RenewMark | Pc::RenewRemove => Some(go_on(turn, opener, pc)),
+        _ => Some(close(turn, opener, pc)),
+    }
+}
+
+fn go(opener: &mut Opener, pc: Pc) {
+    opener.pc = OpenerPc::Publish(pc);
+}
+
+fn rest(turn: &mut Turn<'_>, opener: &mut Opener, choice: u8) -> Option<&'static str> {
+    let own = opener.own;
+    let kernel = &mut turn.world.kernel;
+    match choice {
+        0 if opener.frames_left > 0 => {
+            opener.frames_left -= 1;
+            kernel.at(own.frames).entry = own.next_sequence;
+            go(opener, Pc::Latest);
+            see(turn, own);
+            Some("publish: window entry")
+        }
+        1 => {
+            go(opener, Pc::CloseMark);
+            Some("drop: the stream is to be closed")
+        }
+        2 if turn.rules.persist => {
+            turn.world.history.persisted = true;
+            go(opener, Pc::Detach);
+            Some("drop: the stream is left there")
+        }
+        3 if !kernel.set_exists(own.lease) => {
+            opener.pc = OpenerPc::Open(Open::SetExclusive);
+            Some("look_at_lease: the set is gone")
+        }
+        3 if turn.rules.looks_at_segments
+            && (kernel.find(Key::Frames), kernel.find(Key::Places)) != (own.frames, own.places) =>
+        {
+            (opener.lease, opener.base) = (own.lease, own.next_sequence - 1);
+            go(opener, Pc::RenewCarry);
+            Some("look_at_lease: a segment is not under its key")
+        }
+        _ => None,
+    }
+}
+
+fn go_on(turn: &mut Turn<'_>, opener: &mut Opener, pc: Pc) -> &'static str {
+    let Own { frames, places, next_sequence, .. } = opener.own;
+    match pc {
+        Pc::RenewCarry if opener.base > 0 && turn.rules.mended(Mend::SequenceKeptBeforeRemoval) => {
+            create::keep_for_renewal(turn, opener)
+        }
+        Pc::RenewCarry => {
+            turn.world.kernel.at(places).carried = opener.base;
+            go(opener, Pc::RenewMark);
+            "renew: carry_sequence"
+        }
+        Pc::RenewMark => {
+            turn.world.kernel.at(frames).state = State::Superseded;
+            go(opener, Pc::RenewRemove);
+            "renew: state SUPERSEDED"
+        }
+        Pc::RenewRemove => {
+            if turn.world.kernel.find(Key::Frames) == frames {
+                turn.remove_segment(frames);
+            }
+            opener.pc = OpenerPc::Create(create::Pc::FindLeftover);
+            "renew: removes the frames"
+        }
+        Pc::LeaveOld => {
+            hand_over(opener, next_sequence);
+            "look_at_lease: leaves the old stream"
+        }
+        _ => {
+            turn.world.kernel.at(frames).latest = next_sequence;
+            opener.own.next_sequence += 1;
+            go(opener, Pc::Rest);
+            "publish: latest"
+        }
+    }
+}
+
+fn close(turn: &mut Turn<'_>, opener: &mut Opener, pc: Pc) -> &'static str {
+    let Own { frames, places, lease, .. } = opener.own;
+    let set_first = turn.rules.has(Fault::SetRemovedBeforeTheSegments);
+    match pc {
+        Pc::CloseMark => {
+            if turn.rules.has(Fault::ClosedNotMarked) {
+                turn.world.history.seen = 0;
+            } else {
+                turn.mark_closed(frames);
+            }
+            go(opener, if set_first { Pc::CloseSet } else { Pc::ClosePlaces });
+            "close: state CLOSED"
+        }
+        Pc::ClosePlaces => {
+            turn.remove_segment(places);
+            go(opener, Pc::CloseFrames);
+            "close: removes the places"
+        }
+        Pc::CloseFrames => {
+            turn.remove_segment(frames);
+            let kept = turn.rules.has(Fault::SetKeptAtClose);
+            go(opener, if set_first || kept { Pc::Detach } else { Pc::CloseSet });
+            "close: removes the frames"
+        }
+        Pc::CloseSet => {
+            turn.remove_set(lease);
+            go(opener, if set_first { Pc::ClosePlaces } else { Pc::Detach });
+            "close: removes the set"
+        }
+        Pc::Detach => {
+            turn.world.lose_sequence_with(opener);
+            (opener.own.frames, opener.own.places) = (0, 0);
+            go(opener, Pc::GiveBack);
+            "drop: detaches"
+        }
+        _ => {
+            turn.world.kernel.release(lease, PUBLISHER, turn.me);
+            opener.own = Own::default();
+            opener.pc = OpenerPc::Done;
+            opener.forget();
+            "drop: gives back the lease"
+        }
+    }
+}
+
+/// From now on somebody may see the frame: no other one of this stream may ever have its number.
+fn see(turn: &mut Turn<'_>, own: Own) {
+    let kernel = &turn.world.kernel;
+    let held = kernel.holds(own.lease, PUBLISHER, turn.me);
+    let current = kernel.get(own.frames).is_some_and(|own| (own.key, own.state) == (Key::Frames, State::Ready));
+    let nobody_else = kernel.held[PUBLISHER] == 0;
+    // Who was robbed of its set or its segment may go on for itself until it looks, while others go on with the stream.
+    let counts = if turn.undisturbed() { held } else { current && (held || nobody_else) };
+    if turn.rules.strict || counts {
+        if own.next_sequence <= turn.world.history.seen {
+            turn.violate(Check::SequencesAreNotUsedAgain);
+        }
+        turn.world.history.seen = turn.world.history.seen.max(own.next_sequence);
+    }
+}

@@ -1,0 +1,99 @@
+//! What a soak may have left in the kernel's tables (sysvipc(7)).
+
+use std::collections::HashSet;
+use std::path::Path;
+
+use anyhow::Context;
+
+use super::arguments::{Backend, Settings};
+
+/// Segments that were there before the soak.
+#[derive(Debug)]
+pub(super) struct Before {
+    segments: HashSet<i64>,
+}
+
+impl Before {
+    pub(super) fn look() -> anyhow::Result<Self> {
+        Ok(Self { segments: rows("shm")?.iter().map(|row| row[1]).collect() })
+    }
+}
+
+/// A System V object that should not be there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Leak {
+    pub stream: String,
+    pub what: String,
+}
+
+/// Looks for what is left of the soak's streams and of its processes, all of which have ended.
+///
+/// A segment whose creator was one of ours counts, unless its creator's number is a living process's again: then it is
+/// that one's.
+pub(super) fn look(settings: &Settings, before: &Before, pids: &HashSet<u32>) -> anyhow::Result<Vec<Leak>> {
+    let mut leaks = Vec::new();
+    for left in framebus::list()?.into_iter().filter(|left| left.name.bus() == settings.bus) {
+        leaks.push(Leak { stream: left.name.to_string(), what: "the stream is still there".to_owned() });
+    }
+    let (segments, sets) = (rows("shm")?, rows("sem")?);
+    let sysv = settings.streams.iter().filter(|stream| stream.backend == Backend::SysV);
+    for name in sysv.map(|stream| &stream.name) {
+        // key shmid …; key semid …
+        for (key, what) in [(name.key(), "frames"), (name.places_key(), "places")] {
+            for row in segments.iter().filter(|row| row[0] == i64::from(key)) {
+                let what = format!("its {what} segment {} is still there; remove it with ipcrm -m {}", row[1], row[1]);
+                leaks.push(Leak { stream: name.to_string(), what });
+            }
+        }
+        for row in sets.iter().filter(|row| row[0] == i64::from(name.key())) {
+            let what = format!("its semaphore set {} is still there; remove it with ipcrm -s {}", row[1], row[1]);
+            leaks.push(Leak { stream: name.to_string(), what });
+        }
+    }
+    let keys: HashSet<i64> =
+        settings.streams.iter().flat_map(|stream| [stream.name.key(), stream.name.places_key()]).map(i64::from).collect();
+    // key shmid perms size cpid …
+    for row in segments.iter().filter(|row| !keys.contains(&row[0]) && !before.segments.contains(&row[1])) {
+        let (id, size, creator) = (row[1], row[3], row[4]);
+        let ours = u32::try_from(creator).is_ok_and(|pid| pids.contains(&pid));
+        if ours && !Path::new(&format!("/proc/{creator}")).exists() {
+            let what = format!(
+                "segment {id} of {size} bytes with key {:#x}, made by process {creator}, which this soak ended, is still \
+                 there; remove it with ipcrm -m {id}",
+                row[0]
+            );
+            leaks.push(Leak { stream: String::new(), what });
+        }
+    }
+    Ok(leaks)
+}
+
+/// A table's rows; what is no number is -1.
+fn rows(table: &str) -> anyhow::Result<Vec<Vec<i64>>> {
+    let path = format!("/proc/sysvipc/{table}");
+    let text = std::fs::read_to_string(&path).with_context(|| format!("reading {path}"))?;
+    let row = |line: &str| line.split_ascii_whitespace().map(|word| word.parse().unwrap_or(-1)).collect::<Vec<_>>();
+    Ok(text.lines().skip(1).map(row).filter(|row| row.len() >= 5).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::soak::testing::settings;
+
+    #[test]
+    fn a_stream_that_is_still_there_is_a_leak_with_its_segments_and_its_semaphores() {
+        let settings = settings(&format!("--bus test-{}-leaks --size 16x16", std::process::id()));
+        let before = Before::look().unwrap();
+        let none = HashSet::new();
+        assert_eq!(look(&settings, &before, &none).unwrap(), []);
+        let publisher = framebus::Publisher::open(&settings.streams[0].name, &settings.options(0)).unwrap();
+        let leaks: Vec<String> = look(&settings, &before, &none).unwrap().into_iter().map(|leak| leak.what).collect();
+        assert_eq!(leaks.len(), 4, "{leaks:?}");
+        for part in ["the stream is", "frames segment", "places segment", "semaphore set"] {
+            assert!(leaks.iter().any(|leak| leak.contains(part)), "{part} in {leaks:?}");
+        }
+        drop(publisher);
+        assert_eq!(look(&settings, &before, &none).unwrap(), []);
+    }
+}

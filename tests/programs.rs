@@ -18,5 +18,7 @@ mod layout;
 mod modes;
 #[path = "programs/pipes.rs"]
 mod pipes;
+#[path = "programs/soak.rs"]
+mod soak;
 #[path = "programs/strangers.rs"]
 mod strangers;

@@ -197,6 +197,31 @@ impl Settings {
         options
     }
 
+    /// The config that all processes read: the streams as `options(0)` has them.
+    pub(super) fn config(&self) -> String {
+        let options = self.options(0);
+        let (shape, rate) = (self.shapes[0], self.rate.hz());
+        let slots = match self.slots {
+            Slots::Auto => "\"auto\"".to_owned(),
+            Slots::Exactly(number) => number.to_string(),
+        };
+        let mut text = format!("# What the processes of the soak read.\n[bus]\nname = \"{}\"\n", self.bus);
+        for stream in &self.streams {
+            text.push_str(&format!(
+                "\n[streams.{}]\nwidth = {}\nheight = {}\nformat = \"{}\"\nrate_hz = {rate}\nhistory = {}\n\
+                 max_subscribers = {}\nmax_held = {}\nslots = {slots}\n",
+                stream.name.stream(),
+                shape.width(),
+                shape.height(),
+                shape.format().name(),
+                options.history,
+                options.max_subscribers,
+                options.max_held
+            ));
+        }
+        text
+    }
+
     /// With a free slot whatever viewers do, not a single frame may be refused.
     pub(super) fn refuses_nothing(&self) -> bool {
         self.slots == Slots::Auto || self.calm
@@ -264,6 +289,15 @@ mod tests {
         {
             assert!(settings(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn the_config_of_the_processes_says_what_the_probe_opens() {
+        let settings = settings("--streams 2 --rate 29.97 --slots 9").unwrap();
+        let config = framebus_config::Config::parse(&settings.config(), "soak.toml").unwrap();
+        assert_eq!(config.streams.len(), 2);
+        let bus = framebus_config::Bus::from_config(config).unwrap();
+        assert_eq!(bus.options("camera-2").unwrap(), settings.options(0));
     }
 
     #[test]

@@ -3,7 +3,6 @@
 use std::time::Instant;
 
 use crossbeam_channel::Sender;
-use framebus::Slots;
 
 use crate::actor::{Actor, Message, Script, Words};
 
@@ -110,25 +109,9 @@ impl Role {
 
     fn producer(&self, settings: &Settings, part: &Part) -> Script {
         let mut script = self.script("producer", settings);
-        let options = settings.options(part.shape);
         let shape = settings.shapes[part.shape];
-        let slots = match options.slots {
-            Slots::Auto => "auto".to_owned(),
-            Slots::Exactly(number) => number.to_string(),
-        };
-        let rate = format!("{}/{}", settings.rate.numerator(), settings.rate.denominator());
-        for (option, value) in [
-            ("--width", shape.width().to_string()),
-            ("--height", shape.height().to_string()),
-            ("--format", shape.format().name().to_owned()),
-            ("--rate", rate),
-            ("--history", options.history.to_string()),
-            ("--max-subscribers", options.max_subscribers.to_string()),
-            ("--max-held", options.max_held.to_string()),
-            ("--slots", slots),
-        ] {
-            script.argument(option).argument(value);
-        }
+        script.arguments(["--width", &shape.width().to_string(), "--height", &shape.height().to_string()]);
+        script.arguments(["--format", shape.format().name()]);
         if part.persist {
             script.argument("--persist");
         }

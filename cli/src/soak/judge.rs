@@ -89,8 +89,8 @@ fn book(ledger: &mut Ledger, member: Member, who: Who, counts: [u64; 4], sequenc
     }
 }
 
-/// The end of a life.
-pub(super) fn end(ledger: &mut Ledger, role: &Role, life: &Life, end: &End) {
+/// The end of a life. True: it was by order.
+pub(super) fn end(ledger: &mut Ledger, role: &Role, life: &Life, end: &End) -> bool {
     let who = Who { stream: role.stream, label: &role.label, pid: Some(life.actor.pid()) };
     if let Some(summary) = &life.actor.summary {
         // What came after the last interval.
@@ -98,7 +98,7 @@ pub(super) fn end(ledger: &mut Ledger, role: &Role, life: &Life, end: &End) {
         let rest: [u64; 4] = std::array::from_fn(|index| totals[index].saturating_sub(life.told[index]));
         book(ledger, role.member, who, rest, summary["last_sequence"].as_u64());
     }
-    let Some(fault) = fault(life, end) else { return };
+    let Some(fault) = fault(life, end) else { return true };
     let words: String = end.words.trim().chars().take(WORDS).collect();
     let words = if words.is_empty() { "it said nothing".to_owned() } else { format!("it said: {words}") };
     let detail = format!(
@@ -110,6 +110,7 @@ pub(super) fn end(ledger: &mut Ledger, role: &Role, life: &Life, end: &End) {
     ledger.note(who, "fault", 1, detail.clone());
     let promise = if words.contains(" places are taken") { Promise::Places } else { Promise::Actors };
     ledger.broken(promise, Some(role.stream), who.label, detail);
+    false
 }
 
 /// What is wrong with an end; `None`: it was by order.

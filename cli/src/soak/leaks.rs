@@ -50,8 +50,12 @@ pub(super) fn look(settings: &Settings, before: &Before, pids: &HashSet<u32>) ->
             leaks.push(Leak { stream: name.to_string(), what });
         }
     }
-    let keys: HashSet<i64> =
-        settings.streams.iter().flat_map(|stream| [stream.name.key(), stream.name.places_key()]).map(i64::from).collect();
+    let keys: HashSet<i64> = settings
+        .streams
+        .iter()
+        .flat_map(|stream| [stream.name.key(), stream.name.places_key()])
+        .map(i64::from)
+        .collect();
     // key shmid perms size cpid …
     for row in segments.iter().filter(|row| !keys.contains(&row[0]) && !before.segments.contains(&row[1])) {
         let (id, size, creator) = (row[1], row[3], row[4]);

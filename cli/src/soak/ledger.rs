@@ -1,6 +1,6 @@
 //! The books: what each second had, what happened, and which promise was broken.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::time::Instant;
 
 use framebus::{PlaceHolder, StreamStatus, now_ns};
@@ -13,6 +13,9 @@ use super::witness::{self, Remark, Tally, Witness};
 
 /// A stream that stands still for longer than this does not go on.
 pub(super) const LONGEST_SILENCE_S: u64 = 15;
+
+/// So many are remembered.
+const CAUSES: usize = 32;
 
 /// Something that was done to a producer, and may explain a pause.
 #[derive(Clone, Debug)]
@@ -29,8 +32,8 @@ pub(super) struct Page {
     pub timeline: Timeline,
     /// The present second, so far.
     pub row: Row,
-    /// What was done last to a producer.
-    cause: Option<Cause>,
+    /// What was done last to the producers. Several: a witness's remark may be a moment old.
+    causes: VecDeque<Cause>,
     /// What the stream's header had at the last look: its segment, refused and late frames.
     header: Option<(i32, u64, u64)>,
     /// Refused frames that each place was blamed for, at the last look.
@@ -97,7 +100,11 @@ impl<'a> Ledger<'a> {
     /// Something was done to a producer; a pause that follows is its doing.
     pub(super) fn explain(&mut self, who: Who, what: &str) {
         let (at_ns, label, pid) = (now_ns(), who.label.to_owned(), who.pid.unwrap_or(0));
-        self.pages[who.stream].cause = Some(Cause { at_ns, what: what.to_owned(), label, pid });
+        let causes = &mut self.pages[who.stream].causes;
+        if causes.len() == CAUSES {
+            causes.pop_front();
+        }
+        causes.push_back(Cause { at_ns, what: what.to_owned(), label, pid });
     }
 
     /// What a witness had to say.
@@ -105,7 +112,7 @@ impl<'a> Ledger<'a> {
         let witness = Who { stream, label: witness::LABEL, pid: None };
         match remark {
             Remark::Broken { promise, at_ns, detail } => {
-                let culprit = match &self.pages[stream].cause {
+                let culprit = match self.pages[stream].causes.iter().rfind(|cause| cause.at_ns <= at_ns) {
                     Some(cause) => format!("after {} of {} (pid {})", cause.what, cause.label, cause.pid),
                     None => "producer".to_owned(),
                 };
@@ -121,19 +128,26 @@ impl<'a> Ledger<'a> {
         }
     }
 
-    fn pause(&mut self, witness: Who, (from_ns, until_ns): (u64, u64), (last, next): (u64, u64), epoch: Option<&str>) {
+    fn pause(
+        &mut self,
+        witness: Who,
+        (from_ns, until_ns): (u64, u64),
+        (before, after): (u64, u64),
+        epoch: Option<&str>,
+    ) {
         let page = &mut self.pages[witness.stream];
         let length_ns = until_ns - from_ns;
         page.row.longest_pause_ns = page.row.longest_pause_ns.max(length_ns);
         // What is to blame was done in it, or just before.
         let period_ns = self.settings.rate.time_of(2).as_nanos() as u64;
-        let cause = page.cause.clone().filter(|cause| cause.at_ns <= until_ns && cause.at_ns + period_ns >= from_ns);
+        let last = page.causes.iter().rfind(|cause| cause.at_ns <= until_ns);
+        let cause = last.filter(|cause| cause.at_ns + period_ns >= from_ns).cloned();
         let (label, pid, why) = match &cause {
             Some(cause) => (cause.label.as_str(), Some(cause.pid), cause.what.as_str()),
             None => ("producer", None, "nothing was done to the producer"),
         };
         let ms = length_ns as f64 / 1e6;
-        let mut detail = format!("no frame for {ms:.0} ms between frames {last} and {next}: {why}");
+        let mut detail = format!("no frame for {ms:.0} ms between frames {before} and {after}: {why}");
         if let Some(content) = epoch {
             detail.push_str(&format!("; a new epoch of {content}"));
         }
@@ -141,7 +155,7 @@ impl<'a> Ledger<'a> {
         let frames = (length_ns as f64 / 1e9 * self.settings.rate.hz()) as u64;
         self.note_at(from_ns, Who { label, pid, ..witness }, "pause", frames.saturating_sub(1), detail);
         if length_ns > LONGEST_SILENCE_S * 1_000_000_000 {
-            let detail = format!("no frame for {:.1} s, between frames {last} and {next}", ms / 1e3);
+            let detail = format!("no frame for {:.1} s, between frames {before} and {after}", ms / 1e3);
             self.broken(Promise::GoesOn, Some(witness.stream), label, detail);
         }
     }

@@ -58,9 +58,9 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
     refuse_occupied(&settings)?;
     let folder = settings.folder.display();
     std::fs::create_dir_all(&settings.folder).with_context(|| format!("making the report's folder {folder}"))?;
-    let config = format!("# What the soak's programs read; all else is on their command lines.\n[bus]\nname = \"{}\"\n", settings.bus);
     let path = settings.folder.join(CONFIG_FILE);
-    std::fs::write(&path, config).with_context(|| format!("writing {}", path.display()))?;
+    std::fs::write(&path, settings.config()).with_context(|| format!("writing {}", path.display()))?;
+
     let stop = Arc::new(AtomicBool::new(false));
     framebus_program::on_interrupt(&stop)?;
     let kind = if settings.calm { "calm" } else { "storm" };

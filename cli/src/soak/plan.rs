@@ -92,9 +92,10 @@ impl Plan {
             true => Member::Producer,
             false => Member::Viewer(random.between(0, self.viewers - 1) as usize),
         };
-        let deed = match random.between(1, 100) {
+        // A producer that ends cleanly closes its stream, or leaves it: each as often as it takes to be found out.
+        let deed = match random.between(1, if member == Member::Producer { 120 } else { 100 }) {
             1..=70 => Deed::Kill,
-            71..=80 => Deed::Interrupt,
+            71..=80 | 101.. => Deed::Interrupt,
             _ => Deed::Stop(random.ms(5, 500)),
         };
         Act { after, member, deed }
@@ -150,7 +151,7 @@ impl Part {
         match member {
             Member::Producer => {
                 let shape = if random.chance(70) { 0 } else { random.between(0, settings.shapes.len() as u64 - 1) };
-                Self { shape: shape as usize, persist: random.chance(60), ..part }
+                Self { shape: shape as usize, persist: random.chance(50), ..part }
             }
             Member::Viewer(index) => {
                 let passes_by = index >= settings.viewers;

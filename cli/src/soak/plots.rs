@@ -20,6 +20,9 @@ pub(super) struct Curve {
     pub value: fn(&Row) -> Option<f64>,
 }
 
+/// Points of a curve without a hole between them.
+type Run = Vec<(f64, f64)>;
+
 /// The vertical axis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Axis {
@@ -63,7 +66,7 @@ impl Axis {
 pub(super) fn draw(rows: &[Row], curves: &[Curve], axis: Axis, marks: &[f64]) -> anyhow::Result<String> {
     let end_s = rows.last().map_or(1.0, |last| last.at_s + last.seconds).max(1e-3);
     let (unit_s, unit) = unit(end_s);
-    let runs: Vec<(RGBColor, Vec<Vec<(f64, f64)>>)> =
+    let runs: Vec<(RGBColor, Vec<Run>)> =
         curves.iter().map(|curve| (curve.colour, runs(rows, curve, axis, unit_s))).collect();
     let places = runs.iter().flat_map(|(_, runs)| runs.iter().flatten().map(|&(_, place)| place));
     let (range, labels) = axis.range(places);
@@ -106,7 +109,7 @@ pub(super) fn draw(rows: &[Row], curves: &[Curve], axis: Axis, marks: &[f64]) ->
 }
 
 /// A curve's points, in runs without a hole, at the middle of their rows.
-fn runs(rows: &[Row], curve: &Curve, axis: Axis, unit_s: f64) -> Vec<Vec<(f64, f64)>> {
+fn runs(rows: &[Row], curve: &Curve, axis: Axis, unit_s: f64) -> Vec<Run> {
     let mut runs = vec![Vec::new()];
     for row in rows {
         match (curve.value)(row).and_then(|value| axis.place(value)) {

@@ -37,7 +37,8 @@ fn examine_all(
     let mut publisher = Publisher::open(name, options)
         .map_err(|error| loss(Promise::GoesOn, format!("{:#}", anyhow::Error::new(error))))?;
     if publisher.next_sequence() < at_least {
-        let detail = format!("the stream goes on with frame {}, and frame {at_least} is due", publisher.next_sequence());
+        let detail =
+            format!("the stream goes on with frame {}, and frame {at_least} is due", publisher.next_sequence());
         losses.push(loss(Promise::Order, detail));
     }
     let mut subscribers = Vec::new();

@@ -48,10 +48,10 @@ pub(super) fn page(stage: &Stage, verdict: &Verdict, report: &Value) -> anyhow::
         text(&machine["framebus"]),
     )?;
     promises(&mut html, verdict)?;
-    write!(
+    writeln!(
         html,
         "<p class=\"note\">{} stream(s) at {} Hz, {}; {} viewers each{}; {} slots, history {}, up to {} subscribers of {} \
-         frames.</p>\n",
+         frames.</p>",
         stage.settings.streams.len(),
         config["rate_hz"],
         escape(&stage.settings.shapes[0].to_string()),
@@ -67,7 +67,7 @@ pub(super) fn page(stage: &Stage, verdict: &Verdict, report: &Value) -> anyhow::
         let name = stream.name.to_string();
         let findings = verdict.findings.iter().filter(|finding| finding.stream == name);
         let marks: Vec<f64> = findings.map(|finding| finding.at_s).collect();
-        write!(html, "<h2>{} <small>{}</small></h2>\n", escape(&name), stream.backend.name())?;
+        writeln!(html, "<h2>{} <small>{}</small></h2>", escape(&name), stream.backend.name())?;
         latency_line(&mut html, &report["streams"][index])?;
         curves(&mut html, &stage.ledger.pages[index], stage.settings.calm, &marks)?;
     }
@@ -95,7 +95,7 @@ fn promises(html: &mut String, verdict: &Verdict) -> std::fmt::Result {
             html,
             "<tr><td class=\"n\">{:.3} s</td><td>{}</td><td>{}</td><td>{}</td></tr>",
             finding.at_s,
-            escape(&finding.stream),
+            short(&finding.stream),
             escape(&finding.culprit),
             escape(&finding.detail)
         )?;
@@ -211,11 +211,12 @@ fn events(html: &mut String, stage: &Stage) -> std::fmt::Result {
     costly.sort_by_key(|event| std::cmp::Reverse(event.frames));
     costly.truncate(MOST_EVENTS);
     costly.sort_by(|a, b| a.at_s.total_cmp(&b.at_s));
-    let which = if all > costly.len() as u64 { format!("the worst {} of {all}", costly.len()) } else { all.to_string() };
-    write!(
+    let which =
+        if all > costly.len() as u64 { format!("the worst {} of {all}", costly.len()) } else { all.to_string() };
+    writeln!(
         html,
         "<details open><summary><h2>What cost frames <small>{which}</small></h2></summary><table><thead><tr><th>at</th>\
-         <th>what</th><th>frames</th><th>stream</th><th>who</th><th>how</th></tr></thead><tbody>\n"
+         <th>what</th><th>frames</th><th>stream</th><th>who</th><th>how</th></tr></thead><tbody>"
     )?;
     for Event { at_s, event, stream, label, pid, frames, detail } in costly {
         let pid = pid.map_or(String::new(), |pid| format!(" <small>{pid}</small>"));
@@ -223,13 +224,18 @@ fn events(html: &mut String, stage: &Stage) -> std::fmt::Result {
             html,
             "<tr><td class=\"n\">{at_s:.3} s</td><td>{event}</td><td class=\"n\">{frames}</td><td>{}</td><td>{}{pid}</td>\
              <td>{}</td></tr>",
-            escape(stream),
+            short(stream),
             escape(label),
             escape(detail)
         )?;
     }
     html.push_str("</tbody></table></details>\n");
     Ok(())
+}
+
+/// A stream without its bus, which is the same for all.
+fn short(stream: &str) -> String {
+    escape(stream.split_once('/').map_or(stream, |(_, stream)| stream))
 }
 
 fn text(value: &Value) -> String {
@@ -257,8 +263,8 @@ fn thousands(number: u64) -> String {
 fn duration(ns: u64) -> String {
     match ns {
         ..1_000 => format!("{ns} ns"),
-        ..1_000_000 => format!("{:.1} µs", ns as f64 / 1e3),
-        ..1_000_000_000 => format!("{:.1} ms", ns as f64 / 1e6),
+        1_000..1_000_000 => format!("{:.1} µs", ns as f64 / 1e3),
+        1_000_000..1_000_000_000 => format!("{:.1} ms", ns as f64 / 1e6),
         _ => format!("{:.2} s", ns as f64 / 1e9),
     }
 }
@@ -275,9 +281,6 @@ mod tests {
     #[test]
     fn numbers_are_for_people() {
         assert_eq!([0, 999, 1000, 1_234_567].map(thousands), ["0", "999", "1,000", "1,234,567"]);
-        assert_eq!(
-            [999, 1500, 2_500_000, 3_000_000_000].map(duration),
-            ["999 ns", "1.5 µs", "2.5 ms", "3.00 s"]
-        );
+        assert_eq!([999, 1500, 2_500_000, 3_000_000_000].map(duration), ["999 ns", "1.5 µs", "2.5 ms", "3.00 s"]);
     }
 }

@@ -63,9 +63,8 @@ pub(super) fn report(stage: &Stage, verdict: &Verdict, interrupted: bool) -> Val
 }
 
 fn totals(stage: &Stage) -> Value {
-    let sum = |field: fn(&Row) -> u64| -> u64 {
-        stage.ledger.pages.iter().map(|page| field(page.timeline.total())).sum()
-    };
+    let sum =
+        |field: fn(&Row) -> u64| -> u64 { stage.ledger.pages.iter().map(|page| field(page.timeline.total())).sum() };
     let witnessed: u64 = stage.witnesses.iter().map(|witness| witness.tally().taken).sum();
     json!({
         "published": sum(|row| row.published),

@@ -268,9 +268,10 @@ impl<'a> Stage<'a> {
         if role.member == Member::Producer && life.interrupted && !life.part.persist {
             self.witnesses[role.stream].note_closed();
         }
-        judge::end(&mut self.ledger, role, &life, &End { status, words, ending: self.ending });
+        let in_order = judge::end(&mut self.ledger, role, &life, &End { status, words, ending: self.ending });
         if !self.ending {
-            let rest = role.next_part(self.settings).rest;
+            // What fails at once would otherwise be started and fail all the time.
+            let rest = if in_order { role.next_part(self.settings).rest } else { SECOND };
             self.due(rest, Task::Start(index));
         }
     }
@@ -301,7 +302,7 @@ impl<'a> Stage<'a> {
             }
             words.push(format!("{:.1} Hz", row.rate_hz));
             let silence = witness.silence();
-            if silence.as_secs() >= LONGEST_SILENCE_S && silence.as_secs() % LONGEST_SILENCE_S == 0 {
+            if silence.as_secs() >= LONGEST_SILENCE_S && silence.as_secs().is_multiple_of(LONGEST_SILENCE_S) {
                 let detail = format!("there was no frame for {} s", silence.as_secs());
                 self.ledger.broken(Promise::GoesOn, Some(stream), "producer", detail);
             }

@@ -97,11 +97,25 @@ struct Shared {
 /// Something that the witness has to say at once.
 #[derive(Clone, Debug)]
 pub(super) enum Remark {
-    Broken { promise: Promise, at_ns: u64, detail: String },
+    Broken {
+        promise: Promise,
+        at_ns: u64,
+        detail: String,
+    },
     /// Frames that were gone before they could be taken.
-    Missed { at_ns: u64, frames: u64, before: u64 },
+    Missed {
+        at_ns: u64,
+        frames: u64,
+        before: u64,
+    },
     /// No frame for a while; sequences, and what the stream carries now where it is another epoch.
-    Pause { from_ns: u64, until_ns: u64, last: u64, next: u64, epoch: Option<String> },
+    Pause {
+        from_ns: u64,
+        until_ns: u64,
+        last: u64,
+        next: u64,
+        epoch: Option<String>,
+    },
 }
 
 /// A witness at work.

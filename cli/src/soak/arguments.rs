@@ -7,6 +7,8 @@ use std::time::{Duration, SystemTime};
 use framebus::{Content, ImageShape, PixelFormat, Rate, Slots, StreamName, StreamOptions};
 use framebus_program::usage;
 
+use super::backend::{Backends, Stream};
+
 /// Newest frames that can be taken: enough for the witness to see each one in spite of a busy machine.
 const HISTORY: u32 = 4;
 /// Two that a viewer keeps, and the newest.
@@ -69,36 +71,6 @@ pub struct Arguments {
     json: bool,
 }
 
-/// What `--backend` offers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum Backends {
-    /// System V shared memory, the only one so far
-    Sysv,
-}
-
-/// Where a stream's frames lie. All that depends on it asks here, in `probe` and in `leaks`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Backend {
-    SysV,
-}
-
-impl Backend {
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Backend::SysV => "sysv",
-        }
-    }
-}
-
-impl Backends {
-    /// The streams take them in turn.
-    fn list(self) -> &'static [Backend] {
-        match self {
-            Backends::Sysv => &[Backend::SysV],
-        }
-    }
-}
-
 /// Width and height in pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Size {
@@ -120,18 +92,11 @@ impl FromStr for Size {
     }
 }
 
-/// A stream of the soak.
-#[derive(Clone, Debug)]
-pub(super) struct StreamPlan {
-    pub name: StreamName,
-    pub backend: Backend,
-}
-
 /// What is to be done, after a look at whether it can.
 #[derive(Clone, Debug)]
 pub(super) struct Settings {
     pub time: Duration,
-    pub streams: Vec<StreamPlan>,
+    pub streams: Vec<Stream>,
     pub viewers: usize,
     /// Viewers that come and go.
     pub passers_by: usize,
@@ -160,7 +125,7 @@ impl Settings {
         let backends = arguments.backend.list();
         let streams = (0..usize::from(arguments.streams)).map(|index| {
             let name = StreamName::new(&bus, &format!("camera-{}", index + 1))?;
-            Ok(StreamPlan { name, backend: backends[index % backends.len()] })
+            Ok(Stream { name, backend: backends[index % backends.len()] })
         });
         let settings = Self {
             time: Duration::from_secs_f64(seconds),

@@ -103,6 +103,7 @@ impl Role {
         let interval = if settings.calm { CALM_INTERVAL } else { STORM_INTERVAL };
         script.arguments(["--json", "--interval", interval, "--stream"]);
         script.argument(settings.streams[self.stream].name.to_string());
+        script.arguments(settings.streams[self.stream].backend.arguments());
         script.argument("--config").argument(settings.folder.join(super::CONFIG_FILE));
         script
     }

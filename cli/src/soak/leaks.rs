@@ -5,7 +5,8 @@ use std::path::Path;
 
 use anyhow::Context;
 
-use super::arguments::{Backend, Settings};
+use super::arguments::Settings;
+use super::backend::Backend;
 
 /// Segments that were there before the soak.
 #[derive(Debug)]
@@ -32,8 +33,10 @@ pub(super) struct Leak {
 /// that one's.
 pub(super) fn look(settings: &Settings, before: &Before, pids: &HashSet<u32>) -> anyhow::Result<Vec<Leak>> {
     let mut leaks = Vec::new();
-    for left in framebus::list()?.into_iter().filter(|left| left.name.bus() == settings.bus) {
-        leaks.push(Leak { stream: left.name.to_string(), what: "the stream is still there".to_owned() });
+    for stream in &settings.streams {
+        if let Some(left) = stream.status()? {
+            leaks.push(Leak { stream: left.name.to_string(), what: "the stream is still there".to_owned() });
+        }
     }
     let (segments, sets) = (rows("shm")?, rows("sem")?);
     let sysv = settings.streams.iter().filter(|stream| stream.backend == Backend::SysV);

@@ -15,6 +15,7 @@
 //! * Whatever ends the soak, its processes end with it and its streams are removed: see `guard`.
 
 mod arguments;
+mod backend;
 mod cast;
 mod events;
 mod finale;
@@ -109,8 +110,11 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
 
 /// Nobody else's streams are touched.
 fn refuse_occupied(settings: &Settings) -> anyhow::Result<()> {
-    let there = framebus::list()?.into_iter().find(|there| there.name.bus() == settings.bus);
-    match there {
+    let mut there = Vec::new();
+    for stream in &settings.streams {
+        there.extend(stream.backend.list()?.into_iter().filter(|there| there.name.bus() == settings.bus));
+    }
+    match there.first() {
         Some(there) => Err(usage!(
             "can not soak on bus {}: there is already a stream {}; choose another name with --bus, or remove it with \
              framebus rm {}",

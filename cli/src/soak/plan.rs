@@ -145,12 +145,14 @@ impl Part {
         };
         let random = &mut Random::new(settings.seed, [who, stream as u64, life]);
         // The first lives begin the soak: nobody is to be killed before he is there.
-        let fuse = (random.chance(25) && life > 0).then(|| random.ms(0, 15));
+        // It takes some ms to begin, and what is to be hit, a creation or a take-over, takes a part of one.
+        let percent = if member == Member::Producer { 40 } else { 25 };
+        let fuse = (random.chance(percent) && life > 0).then(|| random.ms(0, 12));
         let rest = if random.chance(50) { Duration::ZERO } else { random.ms(0, 60) };
         let part = Self { rest, fuse, ..calm };
         match member {
             Member::Producer => {
-                let shape = if random.chance(70) { 0 } else { random.between(0, settings.shapes.len() as u64 - 1) };
+                let shape = if random.chance(50) { 0 } else { random.between(0, settings.shapes.len() as u64 - 1) };
                 Self { shape: shape as usize, persist: random.chance(50), ..part }
             }
             Member::Viewer(index) => {

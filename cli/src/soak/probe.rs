@@ -4,9 +4,11 @@
 //! many frames as it may, all of them different ones; and still the publisher goes on. That needs each single slot of
 //! `history + 1 + max_subscribers × max_held`. Then all close, and the stream must be gone.
 
-use framebus::{Frame, Publisher, Slots, StreamOptions, Subscriber, SubscriberOptions, mark};
+use std::time::Duration;
 
-use super::arguments::StreamPlan;
+use framebus::{Frame, Publisher, Slots, StreamOptions, Subscriber, mark};
+
+use super::backend::Stream;
 use super::verdict::Promise;
 
 /// Something lost.
@@ -18,7 +20,7 @@ pub(super) struct Loss {
 
 /// Examines a stream that nobody uses. `options` are those of its last producer; `at_least` is the sequence that comes
 /// next at the earliest.
-pub(super) fn examine(stream: &StreamPlan, options: &StreamOptions, at_least: u64) -> Vec<Loss> {
+pub(super) fn examine(stream: &Stream, options: &StreamOptions, at_least: u64) -> Vec<Loss> {
     let mut losses = Vec::new();
     if let Err(loss) = examine_all(stream, options, at_least, &mut losses) {
         losses.push(loss);
@@ -26,15 +28,12 @@ pub(super) fn examine(stream: &StreamPlan, options: &StreamOptions, at_least: u6
     losses
 }
 
-fn examine_all(
-    stream: &StreamPlan,
-    options: &StreamOptions,
-    at_least: u64,
-    losses: &mut Vec<Loss>,
-) -> Result<(), Loss> {
+fn examine_all(stream: &Stream, options: &StreamOptions, at_least: u64, losses: &mut Vec<Loss>) -> Result<(), Loss> {
     let loss = |promise, detail: String| Loss { promise, detail: format!("the probe at the end: {detail}") };
     let name = &stream.name;
-    let mut publisher = Publisher::open(name, options)
+    let mut options = options.clone();
+    stream.backend.set(&mut options);
+    let mut publisher = Publisher::open(name, &options)
         .map_err(|error| loss(Promise::GoesOn, format!("{:#}", anyhow::Error::new(error))))?;
     if publisher.next_sequence() < at_least {
         let detail =
@@ -43,8 +42,7 @@ fn examine_all(
     }
     let mut subscribers = Vec::new();
     for place in 0..options.max_subscribers {
-        let mut wish = SubscriberOptions::default();
-        wish.label = format!("probe-{}", place + 1);
+        let wish = stream.backend.subscriber(&format!("probe-{}", place + 1), Duration::ZERO);
         let subscriber = Subscriber::attach_with(name, wish)
             .map_err(|error| loss(Promise::Places, format!("{:#}", anyhow::Error::new(error))))?;
         subscribers.push(subscriber);

@@ -73,7 +73,7 @@ impl<'a> Stage<'a> {
         let (say, remarks) = unbounded();
         let period = settings.rate.time_of(1);
         let streams = settings.streams.iter().enumerate();
-        let witnesses = streams.map(|(index, stream)| Witness::start(index, &stream.name, period, say.clone()));
+        let witnesses = streams.map(|(index, stream)| Witness::start(index, stream, period, say.clone()));
         let plans = (0..settings.streams.len()).map(|stream| {
             let mut plan = Plan::new(settings, stream);
             let first = plan.next();
@@ -278,10 +278,9 @@ impl<'a> Stage<'a> {
 
     /// Looks at the streams' headers.
     pub(super) fn look(&mut self) -> anyhow::Result<()> {
-        let listed = framebus::list()?;
         for (index, stream) in self.settings.streams.iter().enumerate() {
-            if let Some(status) = listed.iter().find(|status| status.name == stream.name) {
-                self.ledger.look(index, status);
+            if let Some(status) = stream.status()? {
+                self.ledger.look(index, &status);
             }
         }
         Ok(())

@@ -14,9 +14,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use crossbeam_channel::Sender;
-use framebus::{Frame, PublisherState, StreamName, Subscriber, SubscriberOptions, mark, now_ns};
+use framebus::{Frame, PublisherState, Subscriber, mark, now_ns};
 use hdrhistogram::Histogram;
 
+use super::backend::Stream;
 use super::verdict::Promise;
 
 /// What the witness is called among the stream's subscribers.
@@ -131,8 +132,8 @@ fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
 
 impl Witness {
     pub(super) fn start(
-        stream: usize,
-        name: &StreamName,
+        number: usize,
+        stream: &Stream,
         period: Duration,
         remarks: Sender<(usize, Remark)>,
     ) -> anyhow::Result<Self> {
@@ -141,8 +142,15 @@ impl Witness {
         let shared = Arc::new(Mutex::new(Shared { tally, second, whole, closes, last_frame }));
         let stop = Arc::new(AtomicBool::new(false));
         let pause_ns = PAUSE.max(period * PAUSE_PERIODS as u32).as_nanos() as u64;
-        let mut watch =
-            Watch { stream, name: name.clone(), pause_ns, remarks, shared: shared.clone(), last: None, epoch: 0 };
+        let mut watch = Watch {
+            stream: number,
+            watched: stream.clone(),
+            pause_ns,
+            remarks,
+            shared: shared.clone(),
+            last: None,
+            epoch: 0,
+        };
         let stopped = stop.clone();
         let thread = std::thread::Builder::new().name(LABEL.to_owned()).spawn(move || {
             while !stopped.load(Relaxed) {
@@ -215,7 +223,7 @@ struct Last {
 
 struct Watch {
     stream: usize,
-    name: StreamName,
+    watched: Stream,
     pause_ns: u64,
     remarks: Sender<(usize, Remark)>,
     shared: Arc<Mutex<Shared>>,
@@ -233,10 +241,8 @@ impl Watch {
     }
 
     fn attach_and_watch(&mut self, stop: &AtomicBool) {
-        let mut options = SubscriberOptions::default();
-        options.label = LABEL.to_owned();
-        options.patience = PATIENCE;
-        let mut subscriber = match Subscriber::attach_with(&self.name, options) {
+        let options = self.watched.backend.subscriber(LABEL, PATIENCE);
+        let mut subscriber = match Subscriber::attach_with(&self.watched.name, options) {
             Ok(subscriber) => subscriber,
             // Not there yet, or not just now. That it comes back is looked after elsewhere.
             Err(framebus::AttachError::NotFound { .. } | framebus::AttachError::Unfinished { .. }) => return,
@@ -375,12 +381,13 @@ mod tests {
     fn watched(publish: impl FnOnce(&mut framebus::Publisher)) -> (Tally, Vec<Remark>) {
         static COUNT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
         let bus = format!("test-{}-witness{}", std::process::id(), COUNT.fetch_add(1, Relaxed));
-        let name = StreamName::new(&bus, "front").unwrap();
+        let name = framebus::StreamName::new(&bus, "front").unwrap();
+        let stream = Stream { name: name.clone(), backend: crate::soak::backend::Backend::SysV };
         let mut options = framebus::StreamOptions::new(framebus::Content::Bytes { capacity: 4096 });
         options.history = 16;
         let mut publisher = framebus::Publisher::open(&name, &options).unwrap();
         let (sender, remarks) = crossbeam_channel::unbounded();
-        let mut witness = Witness::start(0, &name, Duration::from_secs(60), sender).unwrap();
+        let mut witness = Witness::start(0, &stream, Duration::from_secs(60), sender).unwrap();
         while publisher.subscribers() == 0 {
             std::thread::yield_now();
         }

@@ -98,7 +98,8 @@ pub(super) fn draw(rows: &[Row], curves: &[Curve], axis: Axis, marks: &[f64]) ->
         for (colour, runs) in runs {
             for run in runs {
                 // A single point is drawn as a short line, or it would not be seen.
-                let run = if let [(at, place)] = run[..] { vec![(at, place), (at + 1e-3 * end_s, place)] } else { run };
+                let half = 4e-3 * end_s / unit_s;
+                let run = if let [(at, place)] = run[..] { vec![(at - half, place), (at + half, place)] } else { run };
                 chart.draw_series(LineSeries::new(run, colour.stroke_width(2)))?;
             }
         }

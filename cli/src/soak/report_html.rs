@@ -36,7 +36,7 @@ pub(super) fn page(stage: &Stage, verdict: &Verdict, report: &Value) -> anyhow::
          <header class=\"{}\"><h1>{title}</h1><p>{} on bus <b>{}</b>, {} s{}, begun {}, seed {}<br>\
          {} · {} CPUs{} · framebus {}</p></header>\n",
         if ok { "kept" } else { "broken" },
-        if stage.settings.calm { "A calm" } else { "A storm" },
+        if stage.settings.calm { "A calm soak" } else { "A storm" },
         escape(&stage.settings.bus),
         report["seconds"],
         if report["interrupted"] == true { " (ended early with Ctrl-C)" } else { "" },

@@ -59,20 +59,22 @@ pub(super) fn look(settings: &Settings, before: &Before, pids: &HashSet<u32>) ->
         .flat_map(|stream| [stream.name.key(), stream.name.places_key()])
         .map(i64::from)
         .collect();
-    // key shmid perms size cpid …
-    for row in segments.iter().filter(|row| !keys.contains(&row[0]) && !before.segments.contains(&row[1])) {
-        let (id, size, creator) = (row[1], row[3], row[4]);
-        let ours = u32::try_from(creator).is_ok_and(|pid| pids.contains(&pid));
-        if ours && !Path::new(&format!("/proc/{creator}")).exists() {
-            let what = format!(
-                "segment {id} of {size} bytes with key {:#x}, made by process {creator}, which this soak ended, is still \
-                 there; remove it with ipcrm -m {id}",
-                row[0]
-            );
-            leaks.push(Leak { stream: String::new(), what });
-        }
-    }
+    let is_alive = |pid: i64| Path::new(&format!("/proc/{pid}")).exists();
+    let others = segments.iter().filter(|row| !keys.contains(&row[0]) && !before.segments.contains(&row[1]));
+    leaks.extend(others.filter_map(|row| orphan(row, pids, is_alive)));
     Ok(leaks)
+}
+
+/// A segment under none of our keys that one of our processes made, and which nobody can tell whose it is any more.
+fn orphan(row: &[i64], pids: &HashSet<u32>, is_alive: impl Fn(i64) -> bool) -> Option<Leak> {
+    // key shmid perms size cpid …
+    let (key, id, size, creator) = (row[0], row[1], row[3], row[4]);
+    let ours = u32::try_from(creator).is_ok_and(|pid| pids.contains(&pid));
+    let what = format!(
+        "segment {id} of {size} bytes with key {key:#x}, made by process {creator}, which this soak ended, is still there; \
+         remove it with ipcrm -m {id}"
+    );
+    (ours && !is_alive(creator)).then_some(Leak { stream: String::new(), what })
 }
 
 /// A table's rows; what is no number is -1.
@@ -87,6 +89,15 @@ fn rows(table: &str) -> anyhow::Result<Vec<Vec<i64>>> {
 mod tests {
     use super::*;
     use crate::soak::testing::settings;
+
+    #[test]
+    fn a_segment_without_a_key_is_a_leak_where_one_of_ours_made_it_and_is_dead() {
+        let row = [0, 77, 600, 4096, 1234];
+        let leak = orphan(&row, &HashSet::from([1234]), |_| false).unwrap();
+        assert!(leak.what.contains("segment 77 of 4096 bytes with key 0x0, made by process 1234"), "{leak:?}");
+        assert_eq!(orphan(&row, &HashSet::from([1234]), |_| true), None, "its number is another process's by now");
+        assert_eq!(orphan(&row, &HashSet::from([1]), |_| false), None);
+    }
 
     #[test]
     fn a_stream_that_is_still_there_is_a_leak_with_its_segments_and_its_semaphores() {

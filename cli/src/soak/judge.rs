@@ -34,7 +34,7 @@ fn counts(member: Member, object: &Value) -> [u64; 4] {
     }
 }
 
-/// A member's interval. `closed`: its stream was told to close since this life began.
+/// A member's interval. `closed`: its stream was closing at some time since this life began.
 pub(super) fn interval(ledger: &mut Ledger, role: &mut Role, object: &Value, closed: bool) {
     let Some(life) = &mut role.life else { return };
     let (stream, pid) = (role.stream, life.actor.pid());

@@ -54,7 +54,7 @@ pub(super) struct Stage<'a> {
     pub witnesses: Vec<Witness>,
     /// The witnesses' counts at the end of the second before.
     pub tallies: Vec<Tally>,
-    /// When each stream was last told to close.
+    /// When each stream was last closing: from when its producer was told to until that had ended.
     pub closes: Vec<Option<Instant>>,
     agenda: BinaryHeap<Reverse<(Instant, Task)>>,
     lives: u64,
@@ -249,7 +249,7 @@ impl<'a> Stage<'a> {
         let Some(life) = &mut role.life else { return };
         match message.said {
             Said::Object(object) if object["kind"] == "interval" => {
-                let closed = self.closes[role.stream].is_some_and(|close| close >= life.begun);
+                let closed = self.closes[role.stream].is_some_and(|closing| closing >= life.begun);
                 judge::interval(&mut self.ledger, role, &object, closed);
             }
             Said::Object(object) => life.actor.summary = Some(object),
@@ -267,6 +267,8 @@ impl<'a> Stage<'a> {
         let role = &self.roles[index];
         if role.member == Member::Producer && life.interrupted && !life.part.persist {
             self.witnesses[role.stream].note_closed();
+            // It may have published for a while after it was told to end: a viewer that came meanwhile has seen both.
+            self.closes[role.stream] = Some(Instant::now());
         }
         let in_order = judge::end(&mut self.ledger, role, &life, &End { status, words, ending: self.ending });
         if !self.ending {

@@ -21,6 +21,8 @@ mod modes;
 mod pipes;
 #[path = "programs/removed.rs"]
 mod removed;
+#[path = "programs/soak.rs"]
+mod soak;
 #[path = "programs/strangers.rs"]
 mod strangers;
 

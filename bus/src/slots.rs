@@ -443,7 +443,7 @@ pub(crate) fn mark_written(frames: FrameWords<'_>, slot: u16) {
 pub(crate) fn is_still(frames: FrameWords<'_>, slot: u16, sequence: u64) -> bool {
     // With the fence in `mark_written`: who has read a byte that was written later sees the mark, or what came after it.
     fence(Acquire);
-    frames.records[slot as usize].generation.load(Relaxed) | 1 == 2 * sequence | 1
+    frames.records[slot as usize].generation.load(Relaxed) | 1 == (2 * sequence) | 1
 }
 
 /// Lets go of a slot. (I6)

@@ -1,17 +1,18 @@
 //! `framebus demo`: a synthetic camera and two viewers, each a process of its own, on the embedded default config.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::Context;
-use crossbeam_channel::{Receiver, Sender, unbounded};
+use crossbeam_channel::{Receiver, unbounded};
 use indicatif::{ProgressBar, ProgressStyle};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use serde_json::{Value, json};
+
+use crate::actor::{Actor, Message, Said, Script, Words};
 
 /// How long the producer outlives what the demo asks for, should the demo itself be killed.
 const ORPHAN_SECONDS: u64 = 30;
@@ -36,19 +37,6 @@ pub struct Arguments {
     snapshot: PathBuf,
 }
 
-/// What a child printed on its standard output, one object a line; `None` at its end.
-struct Message {
-    from: usize,
-    line: Option<Value>,
-}
-
-/// A process that prints JSON. Ended when dropped.
-struct Actor {
-    child: Child,
-    summary: Option<Value>,
-    ended: bool,
-}
-
 pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
     let preset = framebus_config::presets::DEMO;
     let config = framebus_config::Config::parse(preset, "the embedded demo config")?;
@@ -64,10 +52,13 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
     let stop = Arc::new(AtomicBool::new(false));
     framebus_program::on_interrupt(&stop)?;
     let (sender, messages) = unbounded();
-    let common = ["--stream", &name, "--json"];
-    let path = file.path();
+    let start = |program: &'static str, index: usize, rest: &[&str]| {
+        let mut script = Script::new(program, Words::Inherited);
+        script.arguments(["--stream", &name, "--json", "--config"]).argument(file.path()).arguments(rest);
+        Actor::start(&script, index as u64, &sender)
+    };
     let orphan = (arguments.seconds + ORPHAN_SECONDS).to_string();
-    let mut actors = vec![Actor::start("producer", 0, path, &common, &["--seconds", &orphan], &sender)?];
+    let mut actors = vec![start("producer", 0, &["--seconds", &orphan])?];
     for index in 1..=VIEWERS {
         let (label, seconds) = (format!("viewer-{index}"), arguments.seconds.to_string());
         let mut rest = vec!["--verify", "--quiet", "--label", &label, "--seconds", &seconds, "--patience", "30"];
@@ -76,14 +67,14 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
             // Not the first picture: the moving parts shall have moved.
             rest.extend(["--snapshot", snapshot, "--snapshot-after", "30"]);
         }
-        actors.push(Actor::start("viewer", index, path, &common, &rest, &sender)?);
+        actors.push(start("viewer", index, &rest)?);
     }
     drop(sender);
 
     let bar = progress_bar(arguments);
     let interrupted = play(&mut actors, &messages, &bar, &stop, arguments);
     bar.finish_and_clear();
-    let codes: Vec<bool> = actors.iter_mut().map(Actor::succeeded).collect();
+    let codes: Vec<bool> = actors.iter_mut().map(|actor| actor.wait().is_some_and(|status| status.success())).collect();
     let summary = summarize(&actors, &codes, arguments, begun);
     let ok = summary["ok"] == true || interrupted && codes.iter().all(|&code| code);
     let mut out = std::io::stdout().lock();
@@ -93,52 +84,6 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
         print(&mut out, &name, &summary)?;
     }
     Ok(u8::from(!ok))
-}
-
-impl Actor {
-    fn start(
-        program: &str,
-        index: usize,
-        config: &Path,
-        common: &[&str],
-        rest: &[&str],
-        sender: &Sender<Message>,
-    ) -> anyhow::Result<Self> {
-        let itself = std::env::current_exe().context("finding this program's own file")?;
-        let mut command = Command::new(itself);
-        command.arg(program).args(common).args(rest).arg("--config").arg(config);
-        // Words of the children are for their own terminals; their errors are for this one's.
-        command.env("FRAMEBUS_LOG", "error").stdin(Stdio::null()).stdout(Stdio::piped());
-        let mut child = command.spawn().with_context(|| format!("starting the {program}"))?;
-        let stdout = child.stdout.take().context("the child's standard output is a pipe")?;
-        let sender = sender.clone();
-        std::thread::spawn(move || {
-            let objects = BufReader::new(stdout).lines().map_while(Result::ok);
-            for line in objects.filter_map(|line| serde_json::from_str(&line).ok()) {
-                let _ = sender.send(Message { from: index, line: Some(line) });
-            }
-            let _ = sender.send(Message { from: index, line: None });
-        });
-        Ok(Self { child, summary: None, ended: false })
-    }
-
-    /// Asks it to end, as Ctrl-C would.
-    fn interrupt(&self) {
-        if let (false, Some(pid)) = (self.ended, i32::try_from(self.child.id()).ok().and_then(Pid::from_raw)) {
-            let _ = kill_process(pid, Signal::INT);
-        }
-    }
-
-    fn succeeded(&mut self) -> bool {
-        self.child.wait().is_ok_and(|status| status.success())
-    }
-}
-
-impl Drop for Actor {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 fn progress_bar(arguments: &Arguments) -> ProgressBar {
@@ -164,11 +109,12 @@ fn play(
     let mut deadline = begun + Duration::from_secs(arguments.seconds + ORPHAN_SECONDS) + PATIENCE;
     let mut told = false;
     while actors.iter().any(|actor| !actor.ended) && Instant::now() < deadline {
-        if let Ok(Message { from, line }) = messages.recv_timeout(Duration::from_millis(100)) {
-            match line {
-                None => actors[from].ended = true,
-                Some(line) if line["kind"] == "summary" => actors[from].summary = Some(line),
-                Some(line) => {
+        if let Ok(Message { from, said }) = messages.recv_timeout(Duration::from_millis(100)) {
+            let from = from as usize;
+            match said {
+                Said::End(_) => actors[from].ended = true,
+                Said::Object(line) if line["kind"] == "summary" => actors[from].summary = Some(line),
+                Said::Object(line) => {
                     latest[from] = figures(&line);
                     if arguments.json {
                         let _ = writeln!(std::io::stdout(), "{line}");
@@ -183,7 +129,7 @@ fn play(
         if !told && (stop.load(Ordering::Relaxed) || viewers_done || actors[0].ended) {
             told = true;
             deadline = Instant::now() + PATIENCE;
-            actors.iter().for_each(Actor::interrupt);
+            actors.iter().for_each(|actor| actor.signal(Signal::INT));
         }
     }
     stop.load(Ordering::Relaxed)

@@ -1,9 +1,11 @@
 //! The front door: one program for everything.
 #![forbid(unsafe_code)]
 
+mod actor;
 mod demo;
 mod ls;
 mod rm;
+mod soak;
 
 use std::process::ExitCode;
 
@@ -32,6 +34,11 @@ enum Command {
     Ls(ls::Arguments),
     /// Removes streams that nobody publishes: what crashed runs left.
     Rm(rm::Arguments),
+    /// Runs streams for a long time under fire, or calmly, and reports each frame that was lost, and to whom.
+    Soak(Box<soak::Arguments>),
+    /// Cleans up behind a soak that was killed itself; the soak starts it.
+    #[command(hide = true)]
+    SoakGuard(soak::guard::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -43,5 +50,7 @@ fn main() -> ExitCode {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Ls(arguments) => ls::run(&arguments),
         Command::Rm(arguments) => rm::run(&arguments),
+        Command::Soak(arguments) => soak::run(&arguments),
+        Command::SoakGuard(arguments) => soak::guard::run(&arguments),
     })
 }

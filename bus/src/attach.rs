@@ -21,9 +21,8 @@ use crate::process::Process;
 use crate::region::{self, Found, FoundPlaces, FramesView, PlacesView};
 use crate::segment::sysv::{self, SegmentId};
 use crate::segment::{ReadMapping, WriteMapping};
-use crate::slots::FrameWords;
-use crate::sync::Ordering::{Acquire, Relaxed, Release, SeqCst};
-use crate::sync::fence;
+use crate::slots::{self, FrameWords};
+use crate::sync::Ordering::{Acquire, Relaxed, Release};
 use crate::wait;
 use crate::words::pin;
 
@@ -83,9 +82,7 @@ impl Attachment {
     #[cold]
     fn wake_publisher(&self) {
         let header = self.places_view.header();
-        fence(SeqCst);
-        if header.publisher_waiting.load(Relaxed) != 0 {
-            header.release_futex.fetch_add(1, Release);
+        if slots::tell(header) {
             wait::wake_all(&header.release_futex);
         }
     }

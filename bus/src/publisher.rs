@@ -15,9 +15,8 @@ use crate::name::StreamName;
 use crate::options::{Content, OnFull, StreamOptions};
 use crate::place::holders;
 use crate::process::Process;
-use crate::slots::{Blocked, SlotLedger};
-use crate::sync::Ordering::{Acquire, Relaxed, SeqCst};
-use crate::sync::fence;
+use crate::slots::{self, Blocked, SlotLedger};
+use crate::sync::Ordering::{Acquire, Relaxed};
 use crate::wait;
 use crate::words::MAX_SEQUENCE;
 
@@ -182,11 +181,7 @@ impl Publisher {
         let OnFull::Wait(patience) = self.options.on_full else { return Err(self.refuse(blocked, Duration::ZERO)) };
         let begun = Instant::now();
         let claimed = loop {
-            let header = self.stream.places_view.header();
-            let word = header.release_futex.load(Acquire);
-            header.publisher_waiting.store(1, Relaxed);
-            // With the fence in `Attachment::tell_publisher`: either it sees the flag, or we see what it let go of.
-            fence(SeqCst);
+            let word = slots::announce_wait(self.stream.places_view.header());
             match self.claim() {
                 Ok(slot) => break Some(slot),
                 Err(still) => blocked = still,
@@ -197,7 +192,7 @@ impl Publisher {
             }
             wait::sleep(&self.stream.places_view.header().release_futex, word, left);
         };
-        self.stream.places_view.header().publisher_waiting.store(0, Relaxed);
+        slots::end_wait(self.stream.places_view.header());
         let (stats, waited) = (self.stream.frames_view.stats(), begun.elapsed());
         stats.waits.fetch_add(1, Relaxed);
         stats.waited_ns.fetch_add(waited.as_nanos() as u64, Relaxed);

@@ -24,6 +24,10 @@
 //!     ANY → CAS(pin, ANY → newest)
 //!   write a slot that is free                    subscriber, about to sleep
 //!                                                  waiting flag = 1, fence(SeqCst) ─── W ───, look at latest again
+//! publisher, about to wait (on_full = "wait")
+//!   waiting flag = 1                             subscriber, let go of a frame or moved its cursor
+//!   fence(SeqCst)                    ─── W ───     fence(SeqCst)                ─── W ───
+//!   claim once more                                waiting flag → release futex word + 1, wake
 //! ```
 //!
 //! **F.** Of two fences one comes first. If the subscriber's does, the scan sees the pin and the slot is left alone. If
@@ -33,7 +37,8 @@
 //! that it names only later: this is what makes `latest` a constant number of steps.
 //!
 //! **W.** The same, for sleeping. One fence of the publisher serves both: it stands behind all that `publish` stores, and
-//! before the scan of the next `claim`, however much later that is.
+//! before the scan of the next `claim`, however much later that is. A publisher that waits for a slot is woken in the same
+//! way: it says so, fences and claims once more; a subscriber that lets go of one fences and looks whether it said so.
 //!
 //! # A slot's states
 //!
@@ -53,7 +58,7 @@
 //! * **I5** The publisher never clears a pin, not even a dead one's: the place's next holder may have set it just now.
 //! * **I6** All stores to a pin are Release: a later store must not hide the earlier ones' reads from the scan.
 
-use crate::layout::{Control, Place, SlotRecord};
+use crate::layout::{Control, Place, PlacesHeader, SlotRecord};
 use crate::sync::{AtomicU32, AtomicU64, Ordering::*, fence};
 use crate::words::{NO_SLOT, pack, pin, unpack};
 
@@ -405,4 +410,28 @@ pub(crate) fn announce_sleep(frames: FrameWords<'_>, place: &Place) -> u32 {
 /// The subscriber is awake again.
 pub(crate) fn end_sleep(place: &Place) {
     place.waiting.store(0, Relaxed);
+}
+
+/// Says that the publisher is about to wait for what subscribers hold, and returns the word to sleep on. The caller
+/// claims once more before it does. (W)
+pub(crate) fn announce_wait(places: &PlacesHeader) -> u32 {
+    let word = places.release_futex.load(Acquire);
+    places.publisher_waiting.store(1, Relaxed);
+    fence(SeqCst);
+    word
+}
+
+/// The publisher waits no longer.
+pub(crate) fn end_wait(places: &PlacesHeader) {
+    places.publisher_waiting.store(0, Relaxed);
+}
+
+/// Behind a pin that was cleared, or a cursor that was moved on. True: the publisher waits, and must be woken. (W)
+pub(crate) fn tell(places: &PlacesHeader) -> bool {
+    fence(SeqCst);
+    if places.publisher_waiting.load(Relaxed) == 0 {
+        return false;
+    }
+    places.release_futex.fetch_add(1, Release);
+    true
 }

@@ -11,6 +11,11 @@ pub(crate) struct SlotRecord {
     pub generation: AtomicU64,
 }
 
+pub(crate) struct PlacesHeader {
+    pub release_futex: AtomicU32,
+    pub publisher_waiting: AtomicU32,
+}
+
 pub(crate) struct Place {
     pub waiting: AtomicU32,
     pub cursor: AtomicU64,

@@ -28,6 +28,9 @@
 //!   waiting flag = 1                             subscriber, let go of a frame or moved its cursor
 //!   fence(SeqCst)                    ─── W ───     fence(SeqCst)                ─── W ───
 //!   claim once more                                waiting flag → release futex word + 1, wake
+//!
+//! observer, observe(): no pin
+//!   l = latest (Acquire), generation == 2·sequence of l ?, copy, fence(Acquire), generation as before ? else: again
 //! ```
 //!
 //! **F.** Of two fences one comes first. If the subscriber's does, the scan sees the pin and the slot is left alone. If
@@ -39,6 +42,11 @@
 //! **W.** The same, for sleeping. One fence of the publisher serves both: it stands behind all that `publish` stores, and
 //! before the scan of the next `claim`, however much later that is. A publisher that waits for a slot is woken in the same
 //! way: it says so, fences and claims once more; a subscriber that lets go of one fences and looks whether it said so.
+//!
+//! **An observer** may not write the places, so nothing keeps the publisher off the slot that it copies; it finds out
+//! afterwards. A slot is withdrawn before it is written again, and the publisher's fence stands between: who has copied
+//! a byte of a later frame sees the odd generation, or a later one, behind its own fence. A generation goes back only to
+//! a sequence that was in no window and no `latest` so far, so one that is as it was has not moved.
 //!
 //! # A slot's states
 //!
@@ -64,6 +72,8 @@ use crate::words::{NO_SLOT, pack, pin, unpack};
 
 /// How often `pin_next` chases a window that moves on under it before it takes the newest frame.
 const CHASES: usize = 2;
+/// How often `observe` copies before it gives up.
+const GLANCES: usize = 3;
 
 /// The words of a frames segment that the protocol uses.
 #[derive(Clone, Copy)]
@@ -434,4 +444,33 @@ pub(crate) fn tell(places: &PlacesHeader) -> bool {
     }
     places.release_futex.fetch_add(1, Release);
     true
+}
+
+/// There are frames, but each was written over while it was copied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Outrun;
+
+/// Copies the newest frame out without a pin; `None` before the first frame. At most [`GLANCES`] attempts.
+///
+/// `copy` gets the slot and the frame's sequence. What it reads may change under it, so it reads with atomic or volatile
+/// loads, and believes nothing of what it reads: only what `observe` returns is a frame.
+#[allow(dead_code)] // only the models use it so far
+pub(crate) fn observe<T>(frames: FrameWords<'_>, mut copy: impl FnMut(u16, u64) -> T) -> Result<Option<T>, Outrun> {
+    for _ in 0..GLANCES {
+        let (sequence, slot) = unpack(frames.control.latest.load(Acquire));
+        // NO_SLOT is no slot of any stream.
+        let Some(record) = frames.records.get(slot as usize) else { return Ok(None) };
+        // Acquire, as of `latest`: this frame's bytes are seen, or later ones, but none of an earlier frame. The look itself
+        // only spares a copy that would be in vain.
+        if record.generation.load(Acquire) != 2 * sequence {
+            continue;
+        }
+        let copied = copy(slot, sequence);
+        // With the publisher's fence between the withdrawal and the next write to the slot.
+        fence(Acquire);
+        if record.generation.load(Relaxed) == 2 * sequence {
+            return Ok(Some(copied));
+        }
+    }
+    Err(Outrun)
 }

@@ -1,66 +1,81 @@
-//! Makes the changed copies of slots.rs that `mutants.rs` lists.
+//! Makes the changed copies of files that `mutants` lists.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-#[path = "mutants.rs"]
+#[path = "mutants/mod.rs"]
 mod mutants;
 
-use mutants::{DEATHS, FAULTS, Variant};
+use mutants::{File, Variant};
 
 fn main() {
     let here = PathBuf::from(std::env::var("CARGO_MANIFEST_DIR").unwrap());
     let out = PathBuf::from(std::env::var("OUT_DIR").unwrap());
-    let original = here.join("../src/slots.rs");
-    println!("cargo::rerun-if-changed={}", original.display());
-    println!("cargo::rerun-if-changed=mutants.rs");
-    println!("cargo::rerun-if-changed=build.rs");
-    let source = std::fs::read_to_string(&original).unwrap();
-    let mut modules = String::new();
-    for (kind, variants) in [("faults", FAULTS), ("deaths", DEATHS)] {
-        for variant in variants {
-            let copy = out.join(format!("{}.rs", variant.name));
-            std::fs::write(&copy, change(&source, variant)).unwrap();
-            write_module(&mut modules, variant, &copy, &here.join("src"));
-        }
-        let names: String = variants.iter().map(|variant| format!("    {kind}!({});\n", variant.name)).collect();
-        writeln!(modules, "mod {kind} {{\n    use super::*;\n{names}}}").unwrap();
+    let files = Files { slots: here.join("../src/slots.rs"), keep: here.join("../src/keep.rs"), own: here.join("src") };
+    for path in [&files.slots, &files.keep, &files.own.join("world.rs"), &here.join("mutants"), &here.join("build.rs")]
+    {
+        println!("cargo::rerun-if-changed={}", path.display());
     }
+    let mut modules = String::new();
+    for variant in mutants::faults() {
+        let original = match variant.file {
+            File::Slots => files.slots.clone(),
+            File::Keep => files.keep.clone(),
+            File::World => files.own.join("world.rs"),
+        };
+        let source = std::fs::read_to_string(original).unwrap();
+        let copy = out.join(format!("{}.rs", variant.name));
+        std::fs::write(&copy, change(&source, variant)).unwrap();
+        write_module(&mut modules, variant, &copy, &files);
+    }
+    let names: String = mutants::faults().map(|variant| format!("    fault!({});\n", variant.name)).collect();
+    writeln!(modules, "mod faults {{\n    use super::*;\n{names}}}").unwrap();
     std::fs::write(out.join("variants.rs"), modules).unwrap();
+}
+
+/// The files as they are.
+struct Files {
+    slots: PathBuf,
+    keep: PathBuf,
+    /// The model's own folder.
+    own: PathBuf,
 }
 
 /// The source with the variant's changes, each of which must be possible in exactly one place.
 fn change(source: &str, variant: &Variant) -> String {
-    variant.changes.iter().fold(source.to_owned(), |source, (from, to)| {
+    // The copy is no module of the crate's root, and neither is what it keeps.
+    let source = source.replace("use crate::attach::", "use super::attach::");
+    variant.changes.iter().fold(source, |source, (from, to)| {
         let places = source.matches(from).count();
-        assert_eq!(
-            places, 1,
-            "{}: slots.rs has {places} places with {from:?}: bring mutants.rs up to date",
-            variant.name
-        );
+        assert_eq!(places, 1, "{}: its file has {places} places with {from:?}: bring mutants up to date", variant.name);
         source.replace(from, to)
     })
 }
 
-/// A copy of the world and the checks on top of the changed copy of slots.rs.
-fn write_module(out: &mut String, variant: &Variant, slots: &Path, source: &Path) {
-    let (name, check) = (variant.name, variant.check);
-    let (slots, world, checks) = (slots.display(), source.join("world.rs"), source.join("checks.rs"));
+/// A world and a check of the variant's own, on top of the changed copy.
+fn write_module(out: &mut String, variant: &Variant, copy: &Path, files: &Files) {
+    let own = |file: &str| files.own.join(file);
+    let below: &[(&str, PathBuf)] = match variant.file {
+        File::Slots => &[("slots", copy.into()), ("world", own("world.rs"))],
+        File::World => &[("slots", files.slots.clone()), ("world", copy.into())],
+        File::Keep => &[("keep", copy.into()), ("attach", own("attach.rs"))],
+    };
+    let (subject, check) = variant.check.split_once("::").unwrap();
+    writeln!(out, "#[allow(clippy::all, unused)]\nmod {} {{", variant.name).unwrap();
+    for (module, path) in below {
+        writeln!(out, "    #[path = {:?}]\n    mod {module};", path.to_str().unwrap()).unwrap();
+    }
     writeln!(
         out,
-        "#[allow(clippy::all)]
-mod {name} {{
-    #[path = {slots:?}]
-    mod slots;
-    #[path = {world:?}]
-    mod world;
-    #[path = {checks:?}]
-    mod checks;
+        "    mod checks {{
+        #[path = {path:?}]
+        pub(crate) mod {subject};
+    }}
     #[test]
     #[ignore = \"run by the test of the same name, in a process of its own\"]
-    fn check() {{ checks::{check}() }}
+    fn check() {{ checks::{subject}::{check}() }}
 }}",
-        slots = slots.to_string()
+        path = own(&format!("checks/{subject}.rs")).to_str().unwrap()
     )
     .unwrap();
 }

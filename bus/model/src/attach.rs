@@ -2,7 +2,7 @@
 
 use loom::cell::UnsafeCell;
 
-use crate::keep::PinUses;
+use super::keep::PinUses;
 use crate::sync::{Arc, AtomicU32, Ordering::Relaxed};
 
 pub(crate) struct Attachment {

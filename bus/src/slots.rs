@@ -227,7 +227,7 @@ impl SlotLedger {
 
     #[inline]
     fn find_free(&self, frames: FrameWords<'_>, places: &[Place], dead: Option<PlaceSet>) -> Option<u16> {
-        if self.waits && self.unread(places, dead) != PlaceSet::default() {
+        if self.is_held_back(places, dead) {
             return None;
         }
         // 64 slots at a time: low ones are preferred, so there is seldom a second round.
@@ -239,6 +239,12 @@ impl SlotLedger {
             }
         }
         None
+    }
+
+    /// Whether the publisher must wait for a lossless place.
+    #[inline]
+    fn is_held_back(&self, places: &[Place], dead: Option<PlaceSet>) -> bool {
+        self.waits && self.unread(places, dead) != PlaceSet::default()
     }
 
     /// Lossless places that still want the frame which the next publication pushes out of the window.
@@ -300,7 +306,7 @@ impl SlotLedger {
     /// as that is looked at; here it costs one slot, as I4 has it.
     #[cold]
     fn find_free_at_once(&self, frames: FrameWords<'_>, places: &[Place], dead: PlaceSet) -> Option<u16> {
-        if self.waits && self.unread(places, Some(dead)) != PlaceSet::default() {
+        if self.is_held_back(places, Some(dead)) {
             return None;
         }
         let newest = unpack(frames.control.latest.load(Relaxed)).1;

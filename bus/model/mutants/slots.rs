@@ -19,6 +19,7 @@ const WAKE: &str = "waiting::no_wake_up_is_lost";
 
 const RELEASE: &str = "waiting::no_release_is_missed";
 const LOSSLESS: &str = "lossless::a_lossless_reader_misses_nothing";
+const VOIDED: &str = "observing::a_frame_whose_pin_was_voided_says_so";
 const OBSERVE: &str = "observing::an_observer_sees_whole_frames";
 
 pub(crate) const FAULTS: &[Variant] = &[
@@ -222,7 +223,7 @@ pub(crate) const FAULTS: &[Variant] = &[
     Variant {
         file: File::Slots,
         name: "the_unread_are_not_spared",
-        changes: &[("if self.waits && self.unread(", "if false && self.unread(")],
+        changes: &[("self.waits && self.unread(", "false && self.unread(")],
         check: LOSSLESS,
     },
     Variant {
@@ -307,5 +308,84 @@ pub(crate) const FAULTS: &[Variant] = &[
         name: "no_fence_between_recovery_and_writing",
         changes: &[("fence(SeqCst);\n        ledger\n", "ledger\n")],
         check: "observing::an_observer_sees_whole_frames_over_a_takeover",
+    },
+    // Only some of the places, pins, or publishers.
+    Variant {
+        file: File::Slots,
+        name: "a_third_readers_pins_are_not_seen",
+        changes: &[(
+            "enumerate() {\n            if dead.is_some_and",
+            "enumerate().take(2) {\n            if dead.is_some_and",
+        )],
+        check: "reading::three_readers_do_not_disturb_each_other",
+    },
+    Variant {
+        file: File::Slots,
+        name: "a_second_pin_is_not_seen",
+        changes: &[(
+            "for word in &place.pins[..self.max_held] {\n                match",
+            "for word in &place.pins[..1] {\n                match",
+        )],
+        check: "reading::a_reader_that_holds_two_frames_keeps_both",
+    },
+    Variant {
+        file: File::Slots,
+        name: "a_death_voids_everybodys_pins",
+        changes: &[(
+            "if dead.is_some_and(|dead| dead.contains(index)) {\n                continue;",
+            "if dead.is_some_and(|dead| dead != PlaceSet::default()) {\n                continue;",
+        )],
+        check: "dying::a_death_does_not_touch_the_other_reader",
+    },
+    Variant {
+        file: File::Slots,
+        name: "a_second_cursor_is_not_seen",
+        changes: &[(
+            "enumerate() {\n            // Acquire: with the cursor",
+            "enumerate().take(1) {\n            // Acquire: with the cursor",
+        )],
+        check: "lossless::two_lossless_readers_miss_nothing",
+    },
+    Variant {
+        file: File::Slots,
+        name: "a_late_cursor_is_not_seen",
+        changes: &[("self.waits && self.unread(", "false && self.unread(")],
+        check: "lossless::a_lossless_reader_that_comes_late_misses_nothing_from_its_first_frame_on",
+    },
+    Variant {
+        file: File::Slots,
+        name: "a_successor_does_not_wait",
+        changes: &[(
+            "            waits,\n            next_sequence",
+            "            waits: waits && latest == 0,\n            next_sequence",
+        )],
+        check: "succeeding::a_lossless_reader_misses_nothing_over_a_takeover",
+    },
+    Variant {
+        file: File::Slots,
+        name: "a_second_successor_forgets_the_window",
+        changes: &[("ledger.in_window.insert(slot);\n            }", "}")],
+        check: "succeeding::a_successor_may_die_at_any_step",
+    },
+    Variant {
+        file: File::Slots,
+        name: "no_mark_before_writing",
+        changes: &[("generation.store(WRITTEN, Relaxed);", "generation.load(Relaxed);")],
+        check: VOIDED,
+    },
+    Variant {
+        file: File::Slots,
+        name: "no_fence_behind_the_mark",
+        changes: &[("generation.store(WRITTEN, Relaxed);\n    fence(Release);", "generation.store(WRITTEN, Relaxed);")],
+        check: VOIDED,
+    },
+    Variant {
+        file: File::Slots,
+        name: "no_fence_before_the_mark_is_looked_for",
+        changes: &[(
+            "sees the mark, or what came after it.\n    fence(Acquire);",
+            "sees the mark, or what came after it.",
+        )],
+        check: VOIDED,
     },
 ];

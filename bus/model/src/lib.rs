@@ -79,7 +79,8 @@ mod as_it_is {
             a_lossless_reader_misses_nothing_over_a_takeover;
         observing:
             an_observer_sees_whole_frames
-            an_observer_sees_whole_frames_over_a_takeover;
+            an_observer_sees_whole_frames_over_a_takeover
+            a_frame_whose_pin_was_voided_says_so;
         keeping:
             the_attachment_goes_once_behind_its_last_use;
     }

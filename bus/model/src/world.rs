@@ -171,6 +171,7 @@ impl<'a> Publisher<'a> {
     /// Writes the payload of a claimed slot.
     pub fn write(&mut self, slot: u16) -> Stamp {
         let stamp = (self.ledger.next_sequence(), self.author);
+        slots::mark_written(self.world.words(), slot);
         self.world.payloads[slot as usize].with_mut(|payload| {
             // SAFETY: loom reports a panic where this access races with another one.
             unsafe { *payload = stamp }

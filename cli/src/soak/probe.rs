@@ -91,7 +91,12 @@ mod tests {
         let settings = settings(&format!("--bus test-{}-probe --size 32x32", std::process::id()));
         let losses = examine(&settings.streams[0], &settings.options(0), 1);
         assert!(losses.is_empty(), "{losses:?}");
-        assert!(framebus::list(&settings.streams[0].backend).unwrap().iter().all(|left| left.name != settings.streams[0].name));
+        assert!(
+            framebus::list(&settings.streams[0].backend)
+                .unwrap()
+                .iter()
+                .all(|left| left.name != settings.streams[0].name)
+        );
     }
 
     #[test]

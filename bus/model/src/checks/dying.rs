@@ -155,20 +155,28 @@ fn check_lossless(size: Size, bound: usize, heir: bool) {
 
 /// Another reader's frames are none of the dead one's business.
 pub(crate) fn a_death_does_not_touch_the_other_reader() {
-    explore_deaths("death beside another reader", Size::new(2, 1, 1, 3, 1).without_slots(1), Some(1), |size, steps| {
+    check_beside(Size::new(2, 1, 1, 3, 1).without_slots(1), true);
+    check_beside(Size::new(2, 1, 1, 3, 1).without_slots(2), false);
+}
+
+fn check_beside(size: Size, heir: bool) {
+    let what = format!("death beside another reader{}", if heir { ", and an heir" } else { "" });
+    explore_deaths(&what, size, Some(1), move |size, steps| {
         let world = Arc::new(World::new(size));
         world.leases.set(1, true);
         let mut publisher = Publisher::open(&world, 1);
         publisher.publish();
-        let (mortal_reader, other) = {
-            let (for_one, for_other) = (world.clone(), world.clone());
-            let mortal_reader = thread::spawn(move || die(&for_one, steps, Story { lossless: false, heir: true }));
-            let other = thread::spawn(move || {
-                let mut reader = Reader::in_new_place(&for_other, 1);
+        let mortal_reader = {
+            let world = world.clone();
+            thread::spawn(move || die(&world, steps, Story { lossless: false, heir }))
+        };
+        let other = {
+            let world = world.clone();
+            thread::spawn(move || {
+                let mut reader = Reader::in_new_place(&world, 1);
                 reader.latest(0);
                 reader.release(0);
-            });
-            (mortal_reader, other)
+            })
         };
         for _ in 1..size.frames {
             if let Ok(slot) = publisher.claim() {

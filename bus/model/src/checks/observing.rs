@@ -6,7 +6,9 @@ use loom::thread;
 use super::super::slots::{self, Outrun};
 use super::super::world::{Publisher, World};
 use crate::explore::{Size, explore, explore_deaths};
+use crate::sync::Ordering::Acquire;
 use crate::sync::{Counts, mortal};
+use crate::words::unpack;
 
 /// Observes as often as the size says; what is returned is a whole frame, and time does not run backwards.
 fn observer(world: &Arc<World>) -> thread::JoinHandle<()> {
@@ -53,6 +55,31 @@ pub(crate) fn heavy_observer() {
     check(Size::new(0, 1, 1, 3, 1), None);
     check(Size::new(0, 1, 1, 4, 2), Some(2));
     check(Size::new(0, 2, 1, 4, 1), Some(4));
+}
+
+/// A reader whose pin somebody else has cleared: it has none, for all that the publisher knows. Behind its reads it finds out.
+pub(crate) fn a_frame_whose_pin_was_voided_says_so() {
+    for frames in [2, 3] {
+        explore("a voided pin", Size::new(0, 1, 1, frames, 1), None, |size| {
+            let world = Arc::new(World::new(size));
+            let mut publisher = Publisher::open(&world, 1);
+            publisher.publish();
+            let reader = {
+                let world = world.clone();
+                thread::spawn(move || {
+                    let (sequence, slot) = unpack(world.words().control.latest.load(Acquire));
+                    let words = world.glance(slot);
+                    if slots::is_still(world.words(), slot, sequence) {
+                        assert_eq!(words, [sequence; 2], "it says that it is intact, and is not");
+                    }
+                })
+            };
+            for _ in 1..size.frames {
+                publisher.publish();
+            }
+            reader.join().unwrap();
+        });
+    }
 }
 
 fn check_takeover(size: Size, bound: usize) {

@@ -11,20 +11,34 @@ mod config;
 mod crashes;
 #[path = "programs/demo.rs"]
 mod demo;
+#[path = "programs/exec.rs"]
+mod exec;
 #[path = "programs/harness.rs"]
 mod harness;
+#[path = "programs/hostile.rs"]
+mod hostile;
 #[path = "programs/layout.rs"]
 mod layout;
+#[path = "programs/limits.rs"]
+mod limits;
 #[path = "programs/modes.rs"]
 mod modes;
+#[path = "programs/namespaces.rs"]
+mod namespaces;
 #[path = "programs/pipes.rs"]
 mod pipes;
 #[path = "programs/removed.rs"]
 mod removed;
+#[path = "programs/scribblers.rs"]
+mod scribblers;
+#[path = "programs/signals.rs"]
+mod signals;
 #[path = "programs/soak.rs"]
 mod soak;
 #[path = "programs/strangers.rs"]
 mod strangers;
+#[path = "programs/users.rs"]
+mod users;
 
 /// What is tested.
 pub fn backend() -> framebus::Backend {

@@ -4,12 +4,26 @@
 mod actor;
 #[path = "programs/crashes.rs"]
 mod crashes;
+#[path = "programs/exec.rs"]
+mod exec;
 #[path = "programs/harness.rs"]
 mod harness;
+#[path = "programs/hostile.rs"]
+mod hostile;
+#[path = "programs/limits.rs"]
+mod limits;
 #[path = "programs/modes.rs"]
 mod modes;
+#[path = "programs/namespaces.rs"]
+mod namespaces;
 #[path = "programs/pipes.rs"]
 mod pipes;
+#[path = "programs/scribblers.rs"]
+mod scribblers;
+#[path = "programs/signals.rs"]
+mod signals;
+#[path = "programs/users.rs"]
+mod users;
 
 /// What is tested.
 pub fn backend() -> framebus::Backend {

@@ -14,6 +14,8 @@ mod observer;
 mod oracle;
 #[path = "both/stream.rs"]
 mod stream;
+#[path = "both/threads.rs"]
+mod threads;
 
 use framebus::{Backend, StreamName};
 

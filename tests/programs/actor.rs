@@ -7,19 +7,27 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use framebus::{Content, Publisher, StreamName, Subscriber, mark};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::harness::{Running, TestStream, options, subscriber_options};
+use crate::{exec, namespaces, scribblers, signals};
 
 const PART: &str = "FRAMEBUS_TEST_PART";
 
 /// Starts an actor: `hold N` takes N frames and keeps them, `write` publishes one marked frame and stops in the middle
 /// of the second.
+///
+/// `scribblers`, `exec`, `namespaces` and `signals` have parts of their own.
 pub fn start(stream: &TestStream, part: &str) -> Running {
+    Running::start(command(&stream.name, part))
+}
+
+/// The process of an actor, not started so far.
+pub fn command(name: &StreamName, part: &str) -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", "actor::play", "--ignored", "--nocapture", "--test-threads=1"]);
-    command.env(PART, format!("{} {part}", stream.name));
-    Running::start(command)
+    command.env(PART, format!("{name} {part}"));
+    command
 }
 
 /// Content of the stream that `write` opens.
@@ -36,15 +44,27 @@ fn play() {
     match (words.next().unwrap(), words.next()) {
         ("hold", Some(count)) => hold(&name, count.parse().unwrap()),
         ("write", None) => write(&name),
+        ("view", None) => scribblers::view(&name),
+        ("scribble", Some(what)) => scribblers::scribble(&name, what),
+        ("exec", None) => exec::exec(&name),
+        ("spawn", None) => exec::spawn(&name),
+        ("stay", None) => stop_here(0),
+        ("interrupted", None) => signals::interrupted(&name),
+        ("leave", None) => namespaces::leave(&name),
         other => panic!("no such part: {other:?}"),
     }
 }
 
-/// Tells the test how far we are, and stays there.
-fn stop_here(sequence: u64) -> ! {
+/// Tells the test something.
+pub fn say(object: &Value) {
     // The test runner has begun a line.
-    println!("\n{}", json!({ "at": sequence }));
+    println!("\n{object}");
     std::io::stdout().flush().unwrap();
+}
+
+/// Tells the test how far we are, and stays there.
+pub fn stop_here(sequence: u64) -> ! {
+    say(&json!({ "at": sequence }));
     // Should the test die, this must not stay for ever.
     std::thread::sleep(Duration::from_secs(120));
     std::process::exit(1);

@@ -12,6 +12,9 @@ mod fork;
 mod oracle;
 #[path = "both/stream.rs"]
 mod stream;
+#[cfg(feature = "mark")]
+#[path = "both/threads.rs"]
+mod threads;
 
 use std::path::PathBuf;
 

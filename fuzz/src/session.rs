@@ -58,7 +58,7 @@ pub fn run<S: Store>(worlds: &mut [World<S>], data: &[u8]) {
     let first = input.u8();
     let world = &mut worlds[usize::from(first & 15) % 10];
     // What lists all streams of the machine depends on others, and takes as long as they have streams.
-    let may_list = RUNS.fetch_add(1, Relaxed) % RUNS_A_LIST == 0;
+    let may_list = RUNS.fetch_add(1, Relaxed).is_multiple_of(RUNS_A_LIST);
     let (subscriber, frames, publisher, may_open) = (None, Vec::new(), None, first >> 4 == 15);
     let mut session = Session { world, subscriber, frames, publisher, may_list, may_open };
     for _ in 0..MOST_STEPS {

@@ -117,7 +117,7 @@ impl<S: Store> World<S> {
     /// Makes it as it was; nobody uses it. Panics where somebody does.
     pub fn restore(&mut self) {
         // What an input leaves adds up, so not each one need be asked.
-        if self.restored % RESTORES_A_LOOK == 0 {
+        if self.restored.is_multiple_of(RESTORES_A_LOOK) {
             self.refuse_use();
         }
         self.restored += 1;

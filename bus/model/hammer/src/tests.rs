@@ -59,7 +59,7 @@ fn read(heap: &Arc<Heap>, in_order: bool, elsewhere: &SyncSender<Frame>) {
 }
 
 fn subscriber_goes_first(taken: u64) -> bool {
-    taken % 2 == 0
+    taken.is_multiple_of(2)
 }
 
 fn hammer(history: usize, max_held: usize) {

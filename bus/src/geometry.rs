@@ -5,6 +5,7 @@ use crate::layout::{
     FramesHeader, MAX_HELD, MAX_SLOTS, MAX_SUBSCRIBERS, PAGE_BYTES, PLACES_OFFSET, Place, SlotRecord, WINDOW_OFFSET,
 };
 use crate::options::{Slots, StreamOptions};
+use crate::words::MAX_SEQUENCE;
 use std::mem::size_of;
 
 /// Checked numbers: every offset lies in a segment of the size that goes with it.
@@ -112,6 +113,7 @@ impl Geometry {
             ("payload_offset", header.payload_offset, geometry.payload_offset as u64),
             ("total_bytes", header.total_bytes, geometry.frames_bytes as u64),
             ("places_bytes", header.places_bytes, geometry.places_bytes as u64),
+            ("base_sequence", header.base_sequence, header.base_sequence.min(MAX_SEQUENCE)),
             ("segment size", segment_bytes, geometry.frames_bytes as u64),
         ];
         match fields.into_iter().find(|(_, found, expected)| found != expected) {

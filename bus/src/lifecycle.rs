@@ -156,7 +156,9 @@ impl Opening<'_> {
         };
         let mapping = frames.attach_read().map_err(self.failed("attaching"))?;
         let found = region::examine(&mapping, self.name);
-        let carried = region::read_header(&mapping).map_or(0, |header| header.base_sequence).max(last);
+        let base = region::read_header(&mapping).map(|header| header.base_sequence);
+        // An unfinished header was not examined any further.
+        let carried = base.filter(|base| *base <= MAX_SEQUENCE).unwrap_or(0).max(last);
         drop(mapping);
         match found {
             Found::Stranger(stranger) => Err(self.stranger(&frames, Part::Frames, stranger)),

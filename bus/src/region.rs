@@ -18,6 +18,7 @@ use crate::segment::{Mapping, ReadMapping, WriteMapping};
 use crate::slots::FrameWords;
 use crate::steps;
 use crate::sync::{AtomicU64, Ordering};
+use crate::words::MAX_SEQUENCE;
 
 // The ABI, held fast: a change here is a new ABI_VERSION and a new docs/layout.md.
 const _: () = {
@@ -354,10 +355,11 @@ pub(crate) fn carry_sequence(mapping: &WriteMapping, sequence: u64) {
     }
 }
 
-/// What [`carry_sequence`] noted, or 0.
+/// What [`carry_sequence`] noted, or 0; also where what stands there is no sequence: every subscriber may write it.
 pub(crate) fn carried_sequence(mapping: &ReadMapping) -> u64 {
     // SAFETY: as in `carry_sequence`.
-    carried_word(mapping.base(), mapping.bytes()).map_or(0, |word| unsafe { word.as_ref() }.load(Ordering::Acquire))
+    let load = |word: NonNull<AtomicU64>| unsafe { word.as_ref() }.load(Ordering::Acquire);
+    carried_word(mapping.base(), mapping.bytes()).map(load).filter(|carried| *carried <= MAX_SEQUENCE).unwrap_or(0)
 }
 
 /// Whether a segment is a stream's places segment, or the beginnings of one.

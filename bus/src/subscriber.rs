@@ -348,7 +348,8 @@ impl Subscriber {
                 true => (&mut counters.missed, &shared.missed),
                 false => (&mut counters.skipped, &shared.skipped),
             };
-            *count += passed;
+            // Saturating: garbage may have leapt to any number before.
+            *count = count.saturating_add(passed);
             shared.store(*count, Relaxed);
         }
         counters.last_sequence = sequence;

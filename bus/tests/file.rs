@@ -8,6 +8,9 @@ mod costs;
 mod files;
 #[path = "both/fork.rs"]
 mod fork;
+#[cfg(feature = "mark")]
+#[path = "both/hammer.rs"]
+mod hammer;
 #[path = "both/observer.rs"]
 mod observer;
 #[path = "both/oracle.rs"]

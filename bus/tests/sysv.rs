@@ -6,6 +6,9 @@ mod common;
 mod costs;
 #[path = "both/fork.rs"]
 mod fork;
+#[cfg(feature = "mark")]
+#[path = "both/hammer.rs"]
+mod hammer;
 #[path = "sysv/memory.rs"]
 mod memory;
 #[path = "both/observer.rs"]

@@ -45,6 +45,41 @@ fn a_full_file_system_is_an_error_and_leaves_nothing() {
     assert!(!directory(&name).parent().unwrap().exists());
 }
 
+/// Overwrites a number in one of a stream's files.
+fn poke(name: &StreamName, file: &str, offset: u64, number: &[u8]) {
+    use std::os::unix::fs::FileExt;
+    let file = std::fs::OpenOptions::new().write(true).open(directory(name).join(file)).unwrap();
+    file.write_all_at(number, offset).unwrap();
+}
+
+/// Offsets of docs/layout.md.
+const BASE_SEQUENCE: u64 = 344;
+const STATE: u64 = 1024 + 12;
+const CARRIED_SEQUENCE: u64 = 160;
+
+#[test]
+fn a_number_that_is_no_sequence_is_refused_and_never_gone_on_from() {
+    let name = name("no-sequence");
+    let mut options = small();
+    options.persist = true;
+    drop(Publisher::open(&name, &options).unwrap());
+    // Found by fuzzing: the sum of it and 1 did not fit.
+    poke(&name, "frames", BASE_SEQUENCE, &u64::MAX.to_ne_bytes());
+    for said in [
+        Publisher::open(&name, &options).map(drop).unwrap_err().to_string(),
+        attach(&name).map(drop).unwrap_err().to_string(),
+    ] {
+        assert!(said.contains("base_sequence is 18446744073709551615"), "{said}");
+    }
+    // As if its creator had died at work: that header goes, and what it says of a sequence with it.
+    poke(&name, "frames", STATE, &1_u32.to_ne_bytes());
+    poke(&name, "places", CARRIED_SEQUENCE, &u64::MAX.to_ne_bytes());
+    options.persist = false;
+    let mut publisher = Publisher::open(&name, &options).unwrap();
+    assert_eq!(publisher.loan().unwrap().publish(), 1);
+    assert_eq!(attach(&name).unwrap().latest().unwrap().unwrap().info().sequence, 1);
+}
+
 #[test]
 fn truncated_files_and_files_of_others_are_refused_by_name() {
     let name = name("truncated");

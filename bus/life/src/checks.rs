@@ -2,7 +2,7 @@
 
 use crate::kernel::{Kernel, Key, PUBLISHER, Segment, State};
 use crate::opener;
-use crate::rules::{Asked, Mend, Rules};
+use crate::rules::{Asked, Rules};
 use crate::subscriber::{self, Subscriber};
 use crate::world::{Mover, Process, Turn, World};
 
@@ -21,9 +21,10 @@ pub(crate) enum Check {
     SubscribersAreOnFinishedEpochs,
     /// Two subscribers never have the same place of the same places segment.
     PlacesAreNotShared,
-    /// A subscriber is never on a READY segment that has lost its key and has nobody left who would end it.
+    /// A subscriber is never on a READY segment that has lost its key and has nobody left who would end it, but where
+    /// somebody has removed something by hand: then it must look for itself.
     NobodyIsStranded,
-    /// A subscriber on an ended epoch, left alone, comes to the READY one under the key.
+    /// A subscriber whose epoch has ended, or has lost its key, comes to the READY one under the key, left alone.
     SubscribersMove,
     /// All processes have ended in order: nothing of the stream is left.
     AnOrderlyEndLeavesNothing,
@@ -31,6 +32,8 @@ pub(crate) enum Check {
     // at a step
     /// Nobody removes a set or a segment of the one who holds the publisher's lease.
     NothingOfALivingPublisherIsRemoved,
+    /// Who removes a set or a segment holds the publisher's lease, unless it was robbed of it.
+    NothingIsRemovedWithoutTheLease,
     /// A segment without a byte in it is not removed while its creator lives.
     BlankSegmentsOfTheLivingStay,
     /// No sequence that anybody could see is used again in a stream's life.
@@ -39,7 +42,7 @@ pub(crate) enum Check {
     AnAttachedEpochIsCurrent,
     /// A failed open leaves the READY stream that it found.
     FailedOpenLeavesWhatItFound,
-    /// A failed open leaves no segment that it made.
+    /// A failed open leaves no segment that it made, but what bears the last sequence.
     FailedOpenLeavesNothingItMade,
     /// Undisturbed, no call of an open fails because of what others do; it is refused, or it succeeds.
     NoOpenTripsOverAnother,
@@ -77,7 +80,7 @@ fn of_publishers(world: &World, rules: &Rules) -> [Option<Check>; 3] {
     let mut publishers = world.openers().filter(|(_, opener)| opener.own.frames == current.id);
     let unheld = publishers.any(|(process, _)| !kernel.holds(current.leases_id, PUBLISHER, process));
     let torn = world.history.torn || world.budget.segment_removals < rules.budget.segment_removals;
-    let complete = torn || opener::places_are_intact(kernel, current.id);
+    let complete = torn || opener::places_are_found(kernel, current.id);
     [untrue, unheld.then_some(Check::OnePublisher), (!complete).then_some(Check::ReadyIsComplete)]
 }
 
@@ -96,10 +99,9 @@ fn of_subscriber(world: &World, rules: &Rules, process: usize, subscriber: &Subs
     let shared = world.subscribers().any(|(other, subscriber)| other != process && shares(subscriber));
     let ends = |opener: &opener::Opener| opener.uses(frames.id) || opener.old == frames.id;
     let orphan = (frames.state, frames.key) == (State::Ready, Key::Gone);
-    let looks = rules.mended(Mend::SubscriberLooksForItsFrames);
-    let stranded = orphan && !looks && !world.openers().any(|(_, opener)| ends(opener));
+    let stranded = orphan && !by_hand(world, rules) && !world.openers().any(|(_, opener)| ends(opener));
     let rests = subscriber.pc == subscriber::Pc::Rest;
-    let ended = frames.state != State::Ready || (orphan && looks);
+    let ended = frames.state != State::Ready || orphan;
     let moves = rests && ended && frames.latest <= subscriber.last;
     let stays = moves && !follows(world, rules, process, subscriber);
     [
@@ -114,13 +116,14 @@ fn of_subscriber(world: &World, rules: &Rules, process: usize, subscriber: &Subs
 /// Whether a subscriber comes to the epoch under the key, where there is one with a place for it.
 fn follows(world: &World, rules: &Rules, process: usize, subscriber: &Subscriber) -> bool {
     let kernel = &world.kernel;
-    let intact = |successor: &&Segment| opener::places_are_intact(kernel, successor.id);
+    let intact =
+        |successor: &&Segment| opener::places_are_found(kernel, successor.id) && kernel.set_exists(successor.leases_id);
     let Some(successor) = ready(kernel).filter(intact) else {
         return true;
     };
     let reuses = successor.leases_id == subscriber.at.lease;
     let places = 1..=successor.geometry.places();
-    let free = kernel.set_exists(successor.leases_id) && places.into_iter().any(|place| kernel.held[place] == 0);
+    let free = places.into_iter().any(|place| kernel.held[place] == 0);
     let kept = reuses && (subscriber.at.place as usize) < successor.geometry.places();
     if !free && !kept {
         return true;
@@ -134,11 +137,15 @@ fn follows(world: &World, rules: &Rules, process: usize, subscriber: &Subscriber
     ready(&end.kernel).is_some_and(|ready| ready.id == at(&end).at.frames)
 }
 
+/// Somebody has removed a set or a segment by hand.
+fn by_hand(world: &World, rules: &Rules) -> bool {
+    let (now, begin) = (world.budget, rules.budget);
+    (now.set_removals, now.segment_removals) != (begin.set_removals, begin.segment_removals)
+}
+
 fn orderly_end(world: &World, rules: &Rules) -> Option<Check> {
     let ended = |process: &Process| !process.is_running() && !matches!(process, Process::Dying | Process::Dead);
-    let (now, begin) = (world.budget, rules.budget);
-    let interfered = (now.set_removals, now.segment_removals) != (begin.set_removals, begin.segment_removals);
-    let orderly = world.processes.iter().all(ended) && !interfered && !world.history.persisted;
+    let orderly = world.processes.iter().all(ended) && !by_hand(world, rules) && !world.history.persisted;
     (orderly && !world.kernel.is_empty()).then_some(Check::AnOrderlyEndLeavesNothing)
 }
 

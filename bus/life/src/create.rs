@@ -1,10 +1,11 @@
-//! How an opener ends an epoch and begins one: `Opening::{supersede, rehearse, replace, create, finish}`.
+//! How an opener ends an epoch and begins one: `Opening::{supersede, rehearse, keep_sequence,
+//! replace, create, leftover_places, finish}`.
 
 use crate::kernel::{Header, Id, Key, PUBLISHER, State};
-use crate::opener::{self, Opener, check_opened, creator_is_dead, places_are_intact};
+use crate::opener::{self, Keeping, Opener, check_opened, creator_is_dead};
 use crate::publisher;
-use crate::rules::{Fault, Mend};
-use crate::unwind::{Reason, fail};
+use crate::rules::Fault;
+use crate::unwind::{Reason, fail, fail_in_finish};
 use crate::world::Turn;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -17,22 +18,21 @@ pub(crate) enum Pc {
     // supersede
     AttachOld,
     RecoverOld,
-    LookAtOldPlaces,
-    AttachOldPlaces,
-    Carry,
     MarkSuperseded,
-    // the mend: the sequence is noted in the places, whatever became of the old ones
-    KeepFind,
+    // keep_sequence, behind leftover_places
     KeepCreate,
     KeepAttach,
-    KeepStore,
+    KeepCarry,
+    KeepHeader,
+    KeepDetach,
     // replace
     RemoveFound,
-    // create
+    // leftover_places
     FindLeftover,
     AttachLeftover,
     ExamineLeftover,
     BlankLeftover,
+    // create
     CreateFrames,
     AttachFrames,
     BeginHeader,
@@ -52,31 +52,28 @@ pub(crate) enum Pc {
 
 use Pc::*;
 
-/// Where the replacement of an unfinished segment begins.
-pub(crate) fn replace_unfinished(turn: &Turn<'_>, base: u8) -> opener::Pc {
-    let keep = base > 0 && turn.rules.mended(Mend::SequenceKeptBeforeRemoval);
-    opener::Pc::Create(if keep { KeepFind } else { RemoveFound })
+/// How the replacement of an unfinished segment begins, which may be all that knows the last sequence.
+pub(crate) fn replace_unfinished(turn: &Turn<'_>, opener: &mut Opener, base: u8) -> (opener::Pc, u8) {
+    let keeps = base > 0 && !turn.rules.has(Fault::UnfinishedNotCarried);
+    if keeps {
+        opener.keeping = Keeping::Unfinished;
+    }
+    (opener::Pc::Create(if keeps { FindLeftover } else { RemoveFound }), base)
 }
 
 pub(crate) fn step(turn: &mut Turn<'_>, opener: &mut Opener, pc: Pc, choice: u8) -> Option<&'static str> {
     match choice {
         0 => Some(match pc {
             CreateTrial | AttachTrial | RemoveTrial | DetachTrial => rehearse(turn, opener, pc),
-            AttachOld | RecoverOld | LookAtOldPlaces | AttachOldPlaces | Carry | MarkSuperseded => {
-                supersede(turn, opener, pc)
-            }
-            KeepFind | KeepCreate | KeepAttach | KeepStore | RemoveFound => replace(turn, opener, pc),
+            AttachOld | RecoverOld | MarkSuperseded => supersede(turn, opener, pc),
+            KeepCreate | KeepAttach | KeepCarry | KeepHeader | KeepDetach => keep_sequence(turn, opener, pc),
+            RemoveFound => replace(turn, opener),
             FindLeftover | AttachLeftover | ExamineLeftover | BlankLeftover => leftover_places(turn, opener, pc),
             _ => create(turn, opener, pc),
         }),
         1 => spoil(turn, opener, pc),
         _ => None,
     }
-}
-
-/// A renewal notes its sequence where a successor will look for it, whatever became of its own places.
-pub(crate) fn keep_for_renewal(turn: &mut Turn<'_>, opener: &mut Opener) -> &'static str {
-    replace(turn, opener, KeepFind)
 }
 
 fn go(opener: &mut Opener, pc: Pc) {
@@ -129,36 +126,10 @@ fn supersede(turn: &mut Turn<'_>, opener: &mut Opener, pc: Pc) -> &'static str {
             "supersede: attaches the old frames"
         }
         RecoverOld => {
-            opener.base = recover(turn, opener.old);
-            go(opener, if removed_first { RemoveFound } else { LookAtOldPlaces });
+            opener.base = opener.last().max(recover(turn, opener.old));
+            opener.keeping = Keeping::OldEpoch;
+            go(opener, if removed_first { RemoveFound } else { FindLeftover });
             "supersede: SlotLedger::recover of the old frames"
-        }
-        LookAtOldPlaces => {
-            let keeps = turn.rules.mended(Mend::SequenceKeptBeforeRemoval) && opener.base > 0;
-            let intact = places_are_intact(&turn.world.kernel, opener.old);
-            go(
-                opener,
-                if intact {
-                    AttachOldPlaces
-                } else if keeps {
-                    KeepFind
-                } else {
-                    MarkSuperseded
-                },
-            );
-            "attach_places: looks at the old places"
-        }
-        AttachOldPlaces => {
-            let places = turn.world.kernel.at(opener.old).places_id;
-            let attached = turn.attach(places, &mut opener.look);
-            go_if(turn, opener, attached, Carry);
-            "attach_places: attaches the old places"
-        }
-        Carry => {
-            turn.world.kernel.at(opener.look).carried = opener.base;
-            opener.look = 0;
-            go(opener, MarkSuperseded);
-            "supersede: carry_sequence, and detaches the old places"
         }
         _ => {
             if !turn.rules.has(Fault::OldEpochNotMarked) {
@@ -170,50 +141,27 @@ fn supersede(turn: &mut Turn<'_>, opener: &mut Opener, pc: Pc) -> &'static str {
     }
 }
 
-fn replace(turn: &mut Turn<'_>, opener: &mut Opener, pc: Pc) -> &'static str {
-    match pc {
-        KeepFind => {
-            opener.leftover = turn.world.kernel.find(Key::Places);
-            go(opener, if opener.leftover == 0 { KeepCreate } else { KeepAttach });
-            "keep_sequence (mended): looks for the places"
-        }
-        KeepCreate => {
-            make(turn, opener, Key::Places, KeepAttach);
-            (opener.leftover, opener.made_places) = (opener.made_places, 0);
-            "keep_sequence (mended): creates places, to note the sequence there"
-        }
-        KeepAttach => {
-            let attached = turn.attach(opener.leftover, &mut opener.look);
-            go_if(turn, opener, attached, KeepStore);
-            "keep_sequence (mended): attaches the places"
-        }
-        KeepStore => {
-            let places = turn.world.kernel.at(opener.look);
-            (places.header, places.carried) = (Header::Written, places.carried.max(opener.base));
-            (opener.look, opener.leftover) = (0, 0);
-            if opener.own.lease != 0 && opener.lease == opener.own.lease {
-                opener.pc = opener::Pc::Publish(publisher::Pc::RenewMark);
-            } else {
-                go(opener, if opener.old == 0 { RemoveFound } else { MarkSuperseded });
-            }
-            "keep_sequence (mended): notes the sequence in the places"
-        }
-        _ => {
-            let removed = turn.remove_segment(opener.found);
-            let carries = turn.rules.has(Fault::OldFramesRemovedBeforeTheCarry) && opener.old != 0;
-            go_if(turn, opener, removed, if carries { LookAtOldPlaces } else { FindLeftover });
-            opener.found = 0;
-            "replace: removes the segment under the key"
-        }
-    }
+fn replace(turn: &mut Turn<'_>, opener: &mut Opener) -> &'static str {
+    let removed = turn.remove_segment(opener.found);
+    go_if(turn, opener, removed, FindLeftover);
+    opener.found = 0;
+    "replace: removes the segment under the key"
 }
 
 fn leftover_places(turn: &mut Turn<'_>, opener: &mut Opener, pc: Pc) -> &'static str {
     match pc {
         FindLeftover => {
             opener.leftover = turn.world.kernel.find(Key::Places);
-            go(opener, if opener.leftover == 0 { CreateFrames } else { AttachLeftover });
-            "leftover_places: looks for old places"
+            if opener.leftover == 0 || opener.leftover == opener.named {
+                leftover_known(turn, opener);
+            } else {
+                go(opener, AttachLeftover);
+            }
+            if opener.keeping == Keeping::No {
+                "create: leftover_places: looks for old places"
+            } else {
+                "keep_sequence: leftover_places: looks for old places"
+            }
         }
         AttachLeftover => {
             let attached = turn.attach(opener.leftover, &mut opener.look);
@@ -223,33 +171,79 @@ fn leftover_places(turn: &mut Turn<'_>, opener: &mut Opener, pc: Pc) -> &'static
         ExamineLeftover => {
             let places = *turn.world.kernel.at(opener.look);
             opener.look = 0;
-            if !turn.rules.has(Fault::CarriedNotRead) {
+            let unread = if opener.keeping == Keeping::No { Fault::CarriedNotRead } else { Fault::KeptSequenceLowered };
+            if !turn.rules.has(unread) {
                 opener.base = opener.base.max(places.carried);
             }
-            let blank = places.header == Header::Blank;
-            let first = turn.rules.has(Fault::OldPlacesRemovedFirst);
-            go(
-                opener,
-                if blank {
-                    BlankLeftover
-                } else if first {
-                    RemoveLeftover
-                } else {
-                    CreateFrames
-                },
-            );
+            if places.header == Header::Blank {
+                go(opener, BlankLeftover);
+            } else {
+                leftover_known(turn, opener);
+            }
             "leftover_places: examines the old places, and detaches them"
         }
         _ => {
             let dead = creator_is_dead(turn, opener.leftover);
             match (turn.world.kernel.get(opener.leftover).is_some(), dead, turn.world.attached(opener.leftover)) {
                 (false, ..) => fail(turn, opener, Reason::System),
-                (_, true, 0) => go(opener, CreateFrames),
+                (_, true, 0) => leftover_known(turn, opener),
                 (_, false, 0) => fail(turn, opener, Reason::Unfinished),
                 // Asks again.
                 _ => {}
             }
             "refuse_living_creator: status of the empty places"
+        }
+    }
+}
+
+/// It is known which places are left, if any, and that they may be used.
+fn leftover_known(turn: &Turn<'_>, opener: &mut Opener) {
+    let first = turn.rules.has(Fault::OldPlacesRemovedFirst);
+    go(
+        opener,
+        match (opener.keeping, opener.leftover) {
+            (Keeping::No, 0) => CreateFrames,
+            (Keeping::No, _) if first => RemoveLeftover,
+            (Keeping::No, _) => CreateFrames,
+            (_, 0) => KeepCreate,
+            _ => KeepAttach,
+        },
+    );
+}
+
+fn keep_sequence(turn: &mut Turn<'_>, opener: &mut Opener, pc: Pc) -> &'static str {
+    match pc {
+        KeepCreate => {
+            make(turn, opener, Key::Places, KeepAttach);
+            (opener.leftover, opener.made_places, opener.keeps_in_new) = (opener.made_places, 0, true);
+            "keep_sequence: creates places"
+        }
+        KeepAttach => {
+            let attached = turn.attach(opener.leftover, &mut opener.look);
+            go_if(turn, opener, attached, KeepCarry);
+            "keep_sequence: attaches the places"
+        }
+        KeepCarry => {
+            turn.world.kernel.at(opener.look).carried = opener.base;
+            go(opener, if opener.keeps_in_new { KeepHeader } else { KeepDetach });
+            "keep_sequence: carry_sequence"
+        }
+        KeepHeader => {
+            turn.world.kernel.at(opener.look).header = Header::Written;
+            go(opener, KeepDetach);
+            "keep_sequence: write_places_header, without a cookie"
+        }
+        _ => {
+            (opener.look, opener.leftover, opener.keeps_in_new) = (0, 0, false);
+            match std::mem::replace(&mut opener.keeping, Keeping::No) {
+                Keeping::Renewal => {
+                    (opener.named, opener.base) = (0, 0);
+                    opener.pc = opener::Pc::Open(opener::Open::FindTrial);
+                }
+                Keeping::OldEpoch => go(opener, MarkSuperseded),
+                Keeping::Unfinished | Keeping::No => go(opener, RemoveFound),
+            }
+            "keep_sequence: detaches the places"
         }
     }
 }
@@ -285,6 +279,8 @@ fn create(turn: &mut Turn<'_>, opener: &mut Opener, pc: Pc) -> &'static str {
         RemoveLeftover => {
             let removed = turn.remove_segment(opener.leftover);
             go_if(turn, opener, removed, if opener.made_frames == 0 { CreateFrames } else { CreatePlaces });
+            let bears = opener.made_frames != 0 && opener.base > 0;
+            opener.frames_stay = removed && bears && !turn.rules.has(Fault::FailedOpenTakesTheSequence);
             opener.leftover = 0;
             "create: removes the old places"
         }
@@ -315,23 +311,36 @@ fn create(turn: &mut Turn<'_>, opener: &mut Opener, pc: Pc) -> &'static str {
         }
         SetAccess => {
             let exists = turn.world.kernel.set_exists(opener.lease);
-            go_if(turn, opener, exists, if opener.made_frames == 0 { Recover } else { MarkReady });
+            if exists {
+                let taken_over = opener.made_frames == 0;
+                if taken_over {
+                    opened(opener);
+                } else {
+                    go(opener, MarkReady);
+                }
+            } else {
+                fail_in_finish(turn, opener, Reason::System);
+            }
             "finish: sets mode and group of the set"
         }
         MarkReady => {
             turn.world.kernel.at(opener.frames).state = State::Ready;
-            (opener.made_frames, opener.made_places) = (0, 0);
+            (opener.made_frames, opener.made_places, opener.frames_stay) = (0, 0, false);
             let keys = [turn.world.kernel.at(opener.frames).key, turn.world.kernel.at(opener.places).key];
             turn.world.history.torn &= keys != [Key::Frames, Key::Places];
             if turn.rules.has(Fault::LeaseGivenBackAfterCreation) {
                 turn.world.kernel.release(opener.lease, PUBLISHER, turn.me);
             }
-            go(opener, if opener.old == 0 { Recover } else { DetachOld });
+            if opener.old == 0 {
+                opened(opener);
+            } else {
+                go(opener, DetachOld);
+            }
             "create: state READY"
         }
         DetachOld => {
             opener.old = 0;
-            go(opener, Recover);
+            opened(opener);
             "supersede: detaches the old frames"
         }
         _ => {
@@ -339,6 +348,15 @@ fn create(turn: &mut Turn<'_>, opener: &mut Opener, pc: Pc) -> &'static str {
             publisher::begin(turn, opener);
             "Publisher::on: SlotLedger::recover"
         }
+    }
+}
+
+/// `run` is done; a renewal ends its old epoch then.
+fn opened(opener: &mut Opener) {
+    if opener.own.frames == 0 {
+        go(opener, Recover);
+    } else {
+        opener.pc = opener::Pc::Publish(publisher::Pc::EndOld);
     }
 }
 
@@ -375,7 +393,12 @@ fn spoil(turn: &mut Turn<'_>, opener: &mut Opener, pc: Pc) -> Option<&'static st
             fail(turn, opener, Reason::Unfinished);
             Some("refuse_living_creator: gives up")
         }
-        CreateTrial | CreateFrames | CreatePlaces | PrepareMemory => {
+        SetAccess => {
+            turn.world.budget.failures = turn.world.budget.failures.checked_sub(1)?;
+            fail_in_finish(turn, opener, Reason::Memory);
+            Some("this call fails: mode or group can not be set")
+        }
+        CreateTrial | KeepCreate | CreateFrames | CreatePlaces | PrepareMemory => {
             turn.world.budget.failures = turn.world.budget.failures.checked_sub(1)?;
             fail(turn, opener, Reason::Memory);
             Some("this call fails: no memory can be had")

@@ -2,7 +2,7 @@
 
 use crate::checks::Check;
 use crate::kernel::Geometry::{A, B};
-use crate::rules::{Fault, Mend};
+use crate::rules::Fault;
 use crate::scenario::Scenario;
 use crate::world::Process;
 
@@ -20,14 +20,12 @@ fn watched(scenario: &[Process]) -> Scenario {
     Scenario::of(&processes).kills(1)
 }
 
-fn other_watched() -> Scenario {
-    watched(&[Process::opener(A, 1), Process::opener(B, 1)])
+fn three() -> Scenario {
+    Scenario::of(&[Process::opener(A, 1), Process::opener(B, 1), Process::opener(A, 1)])
 }
 
-/// Its subscribers do not look for themselves whether their epoch has ended.
-fn trusting() -> Scenario {
-    const MENDS: &[Mend] = &[Mend::SequenceKeptBeforeRemoval, Mend::RemovalAsksForTheCreator];
-    other_watched().mends(MENDS)
+fn other_watched() -> Scenario {
+    watched(&[Process::opener(A, 1), Process::opener(B, 1)])
 }
 
 macro_rules! noticed {
@@ -60,6 +58,12 @@ noticed! {
         LeaseGivenBackAfterCreation by OnePublisher in same();
     the_old_frames_go_before_their_sequence_is_noted:
         OldFramesRemovedBeforeTheCarry by SequencesAreNotUsedAgain in other();
+    an_unfinished_segment_takes_its_sequence_along:
+        UnfinishedNotCarried by SequencesAreNotUsedAgain in three().kills(1);
+    a_noted_sequence_is_lowered:
+        KeptSequenceLowered by SequencesAreNotUsedAgain in Scenario::robbed_and_behind();
+    a_failed_creation_takes_the_sequence_along:
+        FailedOpenTakesTheSequence by SequencesAreNotUsedAgain in other().kills(0).failures(1);
     the_noted_sequence_is_not_read:
         CarriedNotRead by SequencesAreNotUsedAgain in other();
     the_old_places_go_before_the_header_has_the_sequence:
@@ -67,9 +71,9 @@ noticed! {
     a_frame_in_the_window_only_does_not_count:
         WindowNotRecovered by SequencesAreNotUsedAgain in same();
     the_end_of_an_epoch_is_not_written_into_it:
-        OldEpochNotMarked by NobodyIsStranded in trusting();
+        OldEpochNotMarked by NobodyIsStranded in other_watched();
     the_end_of_a_stream_is_not_written_into_it:
-        ClosedNotMarked by NobodyIsStranded in trusting();
+        ClosedNotMarked by NobodyIsStranded in other_watched();
     a_close_removes_the_set_before_the_segments:
         SetRemovedBeforeTheSegments by NoOpenTripsOverAnother in same();
     a_close_keeps_the_set:
@@ -80,8 +84,12 @@ noticed! {
         TrialNotSwept by AFreshOpenerCleansUp in other();
     a_failed_open_leaves_its_frames:
         FailedOpenLeavesFrames by FailedOpenLeavesNothingItMade in same().failures(1);
+    a_failed_open_gives_back_its_lease_before_its_segments_go:
+        LeaseGivenBackBeforeTheRemains by NothingIsRemovedWithoutTheLease in same().kills(0).failures(1);
     an_empty_set_is_removed_without_a_claim:
         EmptySetNotClaimed by NothingOfALivingPublisherIsRemoved in same().failures(1);
+    an_empty_set_is_left_that_another_one_made:
+        OnlyItsMakerRemovesAnEmptySet by AnOrderlyEndLeavesNothing in same().kills(0).failures(1);
     a_subscriber_does_not_ask_for_the_state:
         UnfinishedTaken by SubscribersAreOnFinishedEpochs in other_watched();
     a_subscriber_does_not_look_at_the_state_again:
@@ -89,6 +97,18 @@ noticed! {
     a_lease_of_another_set_is_kept:
         LeaseOfAnotherSetKept by PlacesAreNotShared in
             watched(&[Process::opener(A, 0), Process::subscriber()]).kills(0).set_removals(1);
+    a_subscriber_does_not_look_for_its_frames:
+        SubscriberLooksForNothing by SubscribersMove in
+            watched(&[Process::opener(A, 0), Process::opener(A, 0)]).kills(0).segment_removals(1);
+    a_removal_takes_no_lease_where_there_is_no_set:
+        RemovalWithoutALease by NothingOfALivingPublisherIsRemoved in
+            Scenario::of(&[Process::opener(A, 0), Process::opener(A, 0), Process::remover(false)]).set_removals(1);
+    a_removal_takes_empty_frames_of_a_living_creator:
+        RemovalOfALivingCreatorsFrames by BlankSegmentsOfTheLivingStay in
+            Scenario::of(&[Process::opener(A, 1), Process::remover(true)]).set_removals(1);
+    a_removal_leaves_empty_places:
+        RemovalLeavesEmptyPlaces by ARemovalLeavesNothing in
+            Scenario::of(&[Process::opener(A, 1), Process::remover(false)]).kills(1);
     a_removal_minds_no_lease:
         RemovalUnderAnothersLease by NothingOfALivingPublisherIsRemoved in
             Scenario::of(&[Process::opener(A, 1), Process::remover(true)]);

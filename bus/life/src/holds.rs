@@ -1,8 +1,6 @@
 //! What holds, by configuration. The heavy ones run on demand: `cargo test -p framebus-life -- --ignored --nocapture`.
 
-use crate::checks::Check;
 use crate::kernel::Geometry::{A, B};
-use crate::rules::{Asked, Mend};
 use crate::scenario::Scenario;
 use crate::world::Process;
 
@@ -72,6 +70,11 @@ fn the_set_is_removed_under_two_openers() {
 }
 
 #[test]
+fn a_publisher_that_was_robbed_comes_back_behind_its_successors() {
+    Scenario::robbed_and_behind().holds();
+}
+
+#[test]
 fn the_set_is_removed_under_a_publisher_and_a_subscriber() {
     Scenario::of(&[opener_a(), subscriber()]).kills(1).set_removals(2).holds();
 }
@@ -91,15 +94,9 @@ fn a_segment_is_removed_by_hand_under_two_openers() {
     Scenario::of(&[opener_a(), opener_b()]).kills(1).segment_removals(1).holds();
 }
 
-/// Without a mend, and but for what `known.rs` shows: two processes die at most, and no removal's leftovers count.
 #[test]
-fn the_code_as_it_stands_minds_two_kills_no_more_than_that() {
-    const NONE: &[Mend] = &[];
-    for second in [opener_a(), opener_b()] {
-        let mut scenario = Scenario::of(&[opener_a(), second, subscriber()]).kills(2).mends(NONE);
-        (scenario.rules.successors_die, scenario.rules.looks_at_segments) = (false, false);
-        scenario.holds_for(Asked::AllBut(&[Check::AFreshRemoverCleansUp, Check::ARemovalLeavesNothing]));
-    }
+fn set_and_segments_are_removed_by_hand_under_a_removal() {
+    Scenario::of(&[opener_a(), remover()]).kills(1).set_removals(1).segment_removals(1).holds();
 }
 
 #[test]

@@ -11,20 +11,21 @@
 //! ```text
 //! kernel.rs       semaphore set, segments, system calls         checks.rs     what must hold, by name
 //! opener.rs       lifecycle::open, up to the decision           aftermath.rs  what holds once all are killed
-//! create.rs       supersede, rehearse, replace, create          explore.rs    breadth first through all states
+//! create.rs       supersede, keep_sequence, replace, create     explore.rs    breadth first through all states
 //! unwind.rs       an open that fails                            scenario.rs   processes, and what may go wrong
-//! publisher.rs    frames, the look, close, leave                holds.rs      the configurations
-//! subscriber.rs   attach, take, follow, go                      known.rs      what does not hold of the code so far
+//! publisher.rs    frames, the look, renew, close, leave         holds.rs      the configurations
+//! subscriber.rs   attach, take, follow, go                      robbed.rs     what is not promised after `ipcrm -s`
 //! remover.rs      framebus rm                                   faults.rs     mistakes that a named check must notice
-//! world.rs        a state, a step, `kill -9`, `ipcrm`           rules.rs      faults, mends, allowances
+//! world.rs        a state, a step, `kill -9`, `ipcrm`           rules.rs      faults, allowances
 //! ```
 //!
 //! # What is left out
 //!
 //! The slot protocol (`bus/model` has it): a publication is two stores here, the window entry and `latest`. Strangers
 //! under our keys, permissions, forks, other PID namespaces, a killed process that its parent has not waited for, ids
-//! that wrap. Time: a wait that may end early or never covers them all. Stores reach others in program order; `READY`
-//! is stored with Release and read with Acquire, so there is nothing else to see.
+//! that wrap. Calls that fail for want of memory while somebody removes things by hand. Time: a wait that may end early
+//! or never covers them all. Stores reach others in program order; `READY` is stored with Release and read with
+//! Acquire, so there is nothing else to see.
 //!
 //! # Allowances
 //!
@@ -33,7 +34,7 @@
 //! into an ended epoch, under numbers that its successor uses too, and may take what its successor has made for
 //! remains. So such frames do not count for `SequencesAreNotUsedAgain`, and such removals count as made by hand. What
 //! was removed by hand takes the last sequence along if its publisher dies before it has looked. Two subscribers
-//! share no place even then. `Rules::strict` takes the allowances back, and `known.rs` shows that they are needed.
+//! share no place even then. `Rules::strict` takes the allowances back, and `robbed.rs` shows that they are needed.
 //!
 //! # Why no model checker from outside
 //!
@@ -61,4 +62,4 @@ mod faults;
 #[cfg(test)]
 mod holds;
 #[cfg(test)]
-mod known;
+mod robbed;

@@ -19,7 +19,7 @@ pub(crate) enum Pc {
     Done,
 }
 
-/// `lifecycle::open`, `open_set`, `Opening::run`.
+/// `lifecycle::open_behind`, `open_leases`, `Opening::{run, remove_trial, attach_places}`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Open {
     SetExclusive,
@@ -45,6 +45,8 @@ pub(crate) struct Own {
     /// The set in which the publisher's lease was claimed.
     pub lease: Id,
     pub next_sequence: u8,
+    /// A renewal has failed: the next loan looks again before it publishes anything.
+    pub look_is_due: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -58,6 +60,8 @@ pub(crate) struct Opener {
     /// The set that it found or made, and whether it made it.
     pub set: Id,
     pub created: bool,
+    /// It holds the lease, or held it until its open failed: then it may remove the set.
+    pub tidies: bool,
     /// The set in which it has claimed the lease for this opening.
     pub lease: Id,
     /// The segment under the key.
@@ -68,12 +72,20 @@ pub(crate) struct Opener {
     pub look: Id,
     /// The epoch that it ends, mapped for writing.
     pub old: Id,
+    /// The places that the header of the old epoch names.
+    pub named: Id,
     pub leftover: Id,
+    /// What the leftover places are looked for.
+    pub keeping: Keeping,
+    /// `keep_sequence` has made the places, and must write their header.
+    pub keeps_in_new: bool,
     /// `base_sequence` of the epoch to come.
     pub base: u8,
     /// What goes again if the creation fails: `Made`.
     pub made_frames: Id,
     pub made_places: Id,
+    /// These frames are the last to bear the sequence, and stay.
+    pub frames_stay: bool,
     /// The new stream's mappings.
     pub frames: Id,
     pub places: Id,
@@ -90,15 +102,20 @@ impl Opener {
             own: Own::default(),
             set: 0,
             created: false,
+            tidies: false,
             lease: 0,
             found: 0,
             ready: 0,
             look: 0,
             old: 0,
+            named: 0,
             leftover: 0,
+            keeping: Keeping::No,
+            keeps_in_new: false,
             base: 0,
             made_frames: 0,
             made_places: 0,
+            frames_stay: false,
             frames: 0,
             places: 0,
             decided: None,
@@ -123,6 +140,11 @@ impl Opener {
         }
     }
 
+    /// What is known to have been used: a renewal goes on behind it.
+    pub(crate) fn last(&self) -> u8 {
+        self.own.next_sequence.saturating_sub(1)
+    }
+
     /// Whether it publishes this segment, or is about to.
     pub(crate) fn uses(&self, id: Id) -> bool {
         let used = [self.made_frames, self.made_places, self.frames, self.places, self.own.frames, self.own.places];
@@ -139,12 +161,25 @@ impl Opener {
         visit(&mut self.ready);
         visit(&mut self.look);
         visit(&mut self.old);
+        visit(&mut self.named);
         visit(&mut self.leftover);
         visit(&mut self.made_frames);
         visit(&mut self.made_places);
         visit(&mut self.frames);
         visit(&mut self.places);
     }
+}
+
+/// For whom `keep_sequence` looks for the leftover places; else it is `create` that does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Keeping {
+    No,
+    /// `supersede`
+    OldEpoch,
+    /// `run`, before an unfinished segment goes.
+    Unfinished,
+    /// `OwnedStream::renew`
+    Renewal,
 }
 
 /// Makes an opener's next step.
@@ -183,7 +218,7 @@ fn open(turn: &mut Turn<'_>, opener: &mut Opener, pc: Open) -> &'static str {
             } else {
                 go(opener, Open::SetAny);
             }
-            "open_set: semget(IPC_CREAT | IPC_EXCL)"
+            "open_leases: semget(IPC_CREAT | IPC_EXCL)"
         }
         Open::SetAny => {
             opener.set = turn.world.kernel.set;
@@ -191,7 +226,7 @@ fn open(turn: &mut Turn<'_>, opener: &mut Opener, pc: Open) -> &'static str {
                 opener.set = turn.world.kernel.create_set(me as u8);
             }
             opener.pc = claim_or_look;
-            "open_set: semget(IPC_CREAT)"
+            "open_leases: semget(IPC_CREAT)"
         }
         Open::Claim => {
             claim(turn, opener);
@@ -203,17 +238,20 @@ fn open(turn: &mut Turn<'_>, opener: &mut Opener, pc: Open) -> &'static str {
                 opener.found = 0;
             }
             go(opener, if opener.found == 0 { Open::Find } else { Open::StatTrial });
-            "run: looks for a trial that somebody left"
+            "remove_trial: looks for a trial that somebody left"
         }
         Open::StatTrial => {
             let removable = creator_is_dead(turn, opener.found) && turn.world.attached(opener.found) == 0;
             go(opener, if removable { Open::SweepTrial } else { Open::Find });
-            "run: status of the trial"
+            "remove_trial: status of the trial"
         }
         Open::SweepTrial => {
-            turn.remove_segment(opener.found);
-            go(opener, Open::Find);
-            "run: removes the trial"
+            if turn.remove_segment(opener.found) {
+                go(opener, Open::Find);
+            } else {
+                unwind::fail(turn, opener, Reason::System);
+            }
+            "remove_trial: removes the trial"
         }
         Open::Find => {
             opener.found = turn.world.kernel.find(Key::Frames);
@@ -223,6 +261,7 @@ fn open(turn: &mut Turn<'_>, opener: &mut Opener, pc: Open) -> &'static str {
                 opener.decided = Some((Open::Find, 0));
                 go(opener, Open::Claim);
             } else {
+                opener.base = opener.last();
                 opener.pc = Pc::Create(create::Pc::FindLeftover);
             }
             "run: looks for the segment under the key"
@@ -261,13 +300,12 @@ fn open(turn: &mut Turn<'_>, opener: &mut Opener, pc: Open) -> &'static str {
             "refuse_living_creator: status of the empty frames"
         }
         Open::LookAtPlaces => {
-            let intact = places_are_intact(&turn.world.kernel, opener.found);
+            let intact = places_are_found(&turn.world.kernel, opener.found);
             opener.pc = if intact { Pc::Open(Open::AttachPlaces) } else { Pc::Create(create::Pc::CreateTrial) };
             "attach_places: looks at the places"
         }
         Open::AttachPlaces => {
-            let places = turn.world.kernel.get(opener.found).map_or(0, |frames| frames.places_id);
-            if turn.attach(places, &mut opener.places) {
+            if turn.attach(opener.named, &mut opener.places) {
                 go(opener, Open::AttachFrames);
             } else {
                 unwind::fail(turn, opener, Reason::System);
@@ -326,26 +364,31 @@ fn stand_in(pc: Pc) -> Open {
 fn decide(turn: &mut Turn<'_>, opener: &mut Opener) -> (Pc, u8) {
     let found = *turn.world.kernel.at(opener.found);
     let supersede = Pc::Create(create::Pc::CreateTrial);
+    let last = opener.last();
     match (found.header, found.state) {
-        (Header::Blank, _) => (Pc::Open(Open::Blank), 0),
-        (_, State::None | State::Creating) => {
-            (create::replace_unfinished(turn, found.base_sequence), found.base_sequence)
-        }
+        (Header::Blank, _) => (Pc::Open(Open::Blank), last),
+        (_, State::None | State::Creating) => create::replace_unfinished(turn, opener, found.base_sequence.max(last)),
         (_, State::Ready) => {
-            opener.ready = opener.found;
+            (opener.ready, opener.named) = (opener.found, found.places_id);
             let same_set = found.leases_id == opener.set || turn.rules.has(Fault::TakeoverUnderAnotherSet);
             let same = found.geometry == opener.geometry && same_set;
-            (if same { Pc::Open(Open::LookAtPlaces) } else { supersede }, 0)
+            (if same { Pc::Open(Open::LookAtPlaces) } else { supersede }, last)
         }
-        (_, State::Superseded) => (supersede, 0),
-        (_, State::Closed) => (Pc::Create(create::Pc::RemoveFound), 0),
+        (_, State::Superseded) => {
+            opener.named = found.places_id;
+            (supersede, last)
+        }
+        (_, State::Closed) => {
+            opener.named = found.places_id;
+            (Pc::Create(create::Pc::RemoveFound), last)
+        }
     }
 }
 
-/// The places that a frames segment names are there, and bear its cookie.
-pub(crate) fn places_are_intact(kernel: &Kernel, frames: Id) -> bool {
+/// The places that a frames segment names are under the key, and bear its cookie.
+pub(crate) fn places_are_found(kernel: &Kernel, frames: Id) -> bool {
     let named = kernel.get(frames).and_then(|frames| kernel.get(frames.places_id));
-    named.is_some_and(|places| places.header == Header::Written && places.cookie == frames)
+    named.is_some_and(|places| (places.key, places.header, places.cookie) == (Key::Places, Header::Written, frames))
 }
 
 /// What must hold where a stream is handed over to its publisher: subscribers will claim in the set that it names.

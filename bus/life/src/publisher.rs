@@ -1,10 +1,11 @@
-//! An opener that publishes: frames, the once-a-second look, and its end. `publisher.rs`, `OwnedStream::close`.
+//! An opener that publishes: frames, the once-a-second look, and its end. `publisher.rs`, `OwnedStream::{close,
+//! is_intact, renew}`.
 
 use crate::checks::Check;
 use crate::create;
 use crate::kernel::{Key, PUBLISHER, State};
-use crate::opener::{Open, Opener, Own, Pc as OpenerPc};
-use crate::rules::{Fault, Mend};
+use crate::opener::{Keeping, Open, Opener, Own, Pc as OpenerPc};
+use crate::rules::Fault;
 use crate::world::Turn;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -12,12 +13,11 @@ pub(crate) enum Pc {
     /// Between two calls: publishes, closes, leaves, or looks whether its stream is still there.
     Rest,
     Latest,
+    // renew, its end
+    LookForOwn,
+    EndOld,
     // look_at_lease, its end: the old stream is left
     LeaveOld,
-    // the look at the segments: a new epoch under the same lease
-    RenewCarry,
-    RenewMark,
-    RenewRemove,
     // close
     CloseMark,
     ClosePlaces,
@@ -39,7 +39,8 @@ pub(crate) fn begin(turn: &mut Turn<'_>, opener: &mut Opener) {
 }
 
 fn hand_over(opener: &mut Opener, next_sequence: u8) {
-    opener.own = Own { frames: opener.frames, places: opener.places, lease: opener.lease, next_sequence };
+    let (frames, places, lease) = (opener.frames, opener.places, opener.lease);
+    opener.own = Own { frames, places, lease, next_sequence, look_is_due: false };
     opener.pc = OpenerPc::Publish(Pc::Rest);
     opener.forget();
 }
@@ -48,7 +49,7 @@ pub(crate) fn step(turn: &mut Turn<'_>, opener: &mut Opener, pc: Pc, choice: u8)
     match pc {
         Pc::Rest => rest(turn, opener, choice),
         _ if choice > 0 => None,
-        Pc::Latest | Pc::LeaveOld | Pc::RenewCarry | Pc::RenewMark | Pc::RenewRemove => Some(go_on(turn, opener, pc)),
+        Pc::Latest | Pc::LookForOwn | Pc::EndOld | Pc::LeaveOld => Some(go_on(turn, opener, pc)),
         _ => Some(close(turn, opener, pc)),
     }
 }
@@ -61,7 +62,7 @@ fn rest(turn: &mut Turn<'_>, opener: &mut Opener, choice: u8) -> Option<&'static
     let own = opener.own;
     let kernel = &mut turn.world.kernel;
     match choice {
-        0 if opener.frames_left > 0 => {
+        0 if opener.frames_left > 0 && !own.look_is_due => {
             opener.frames_left -= 1;
             kernel.at(own.frames).entry = own.next_sequence;
             go(opener, Pc::Latest);
@@ -79,41 +80,38 @@ fn rest(turn: &mut Turn<'_>, opener: &mut Opener, choice: u8) -> Option<&'static
         }
         3 if !kernel.set_exists(own.lease) => {
             opener.pc = OpenerPc::Open(Open::SetExclusive);
-            Some("look_at_lease: the set is gone")
+            Some("renew: the set is gone")
         }
         3 if turn.rules.looks_at_segments
             && (kernel.find(Key::Frames), kernel.find(Key::Places)) != (own.frames, own.places) =>
         {
-            (opener.lease, opener.base) = (own.lease, own.next_sequence - 1);
-            go(opener, Pc::RenewCarry);
-            Some("look_at_lease: a segment is not under its key")
+            (opener.set, opener.lease, opener.base) = (own.lease, own.lease, opener.last());
+            (opener.named, opener.keeping) = (own.places, Keeping::Renewal);
+            opener.pc = OpenerPc::Create(create::Pc::FindLeftover);
+            Some("renew: a segment is not under its key")
         }
         _ => None,
     }
 }
 
 fn go_on(turn: &mut Turn<'_>, opener: &mut Opener, pc: Pc) -> &'static str {
-    let Own { frames, places, next_sequence, .. } = opener.own;
+    let Own { frames, next_sequence, .. } = opener.own;
     match pc {
-        Pc::RenewCarry if opener.base > 0 && turn.rules.mended(Mend::SequenceKeptBeforeRemoval) => {
-            create::keep_for_renewal(turn, opener)
+        Pc::LookForOwn => {
+            // Every loan says so, and tries again.
+            opener.own.look_is_due = true;
+            let found = turn.world.kernel.find(Key::Frames) == frames;
+            go(opener, if found { Pc::Rest } else { Pc::EndOld });
+            "renew: has failed, and looks for its frames"
         }
-        Pc::RenewCarry => {
-            turn.world.kernel.at(places).carried = opener.base;
-            go(opener, Pc::RenewMark);
-            "renew: carry_sequence"
-        }
-        Pc::RenewMark => {
+        Pc::EndOld => {
             turn.world.kernel.at(frames).state = State::Superseded;
-            go(opener, Pc::RenewRemove);
-            "renew: state SUPERSEDED"
-        }
-        Pc::RenewRemove => {
-            if turn.world.kernel.find(Key::Frames) == frames {
-                turn.remove_segment(frames);
+            if opener.frames == 0 {
+                go(opener, Pc::Rest);
+            } else {
+                opener.pc = OpenerPc::Create(create::Pc::Recover);
             }
-            opener.pc = OpenerPc::Create(create::Pc::FindLeftover);
-            "renew: removes the frames"
+            "renew: the old epoch's state SUPERSEDED"
         }
         Pc::LeaveOld => {
             hand_over(opener, next_sequence);
@@ -142,12 +140,16 @@ fn close(turn: &mut Turn<'_>, opener: &mut Opener, pc: Pc) -> &'static str {
             "close: state CLOSED"
         }
         Pc::ClosePlaces => {
-            turn.remove_segment(places);
+            if turn.world.kernel.find(Key::Places) == places {
+                turn.remove_segment(places);
+            }
             go(opener, Pc::CloseFrames);
             "close: removes the places"
         }
         Pc::CloseFrames => {
-            turn.remove_segment(frames);
+            if turn.world.kernel.find(Key::Frames) == frames {
+                turn.remove_segment(frames);
+            }
             let kept = turn.rules.has(Fault::SetKeptAtClose);
             go(opener, if set_first || kept { Pc::Detach } else { Pc::CloseSet });
             "close: removes the frames"

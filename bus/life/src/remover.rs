@@ -1,21 +1,27 @@
-//! A remover: `framebus rm`, with and without force. `inspect::{remove, remove_without_leases}`, `lifecycle::{end,
-//! remove_places}`.
+//! A remover: `framebus rm`, with and without force. `inspect::{remove, make_leases, remove_segments, check_ours,
+//! readers}`, `lifecycle::{end, remove_rest}`.
 
 use crate::checks::Check;
 use crate::kernel::{Claim, Header, Id, Key, PUBLISHER};
-use crate::opener::{creator_is_dead, places_are_intact};
-use crate::rules::{Fault, Mend};
+use crate::opener::{creator_is_dead, places_are_found};
+use crate::rules::Fault;
 use crate::world::{Process, Turn};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Pc {
     // remove
-    Find,
     FindSet,
     SizeOfSet,
+    // make_leases
+    LookForAnything,
+    MakeSet,
+    // remove
     Claim,
-    FindAgain,
+    // remove_segments
+    Find,
     CheckOurs,
+    BlankFrames,
+    StatUnderOwnSet,
     // readers
     ReadersFrames,
     ReadersPlaces,
@@ -25,19 +31,17 @@ pub(crate) enum Pc {
     EndMark,
     EndRemove,
     EndDetach,
-    // lifecycle::remove_places
+    // lifecycle::remove_rest
+    FindTrial,
+    StatTrial,
+    RemoveTrial,
     FindPlaces,
     ExaminePlaces,
+    BlankPlaces,
     RemovePlaces,
     // remove, its end
-    SweepTrial,
     RemoveSet,
     GiveBack,
-    // the mend: the set is our own, so it says nothing of readers
-    StatUnderOwnSet,
-    // remove_without_leases
-    CheckOursWithoutLeases,
-    StatWithoutLeases,
     Done,
 }
 
@@ -51,27 +55,30 @@ pub(crate) struct Remover {
     found: Id,
     /// Mapped.
     look: Id,
+    /// The places that the removed header names.
+    named: Id,
     places: Id,
     /// Whose lease is asked for next.
     place: u8,
-    /// It made the set, because there was none.
-    made_set: bool,
-    /// It came to its end, and said that the stream is removed.
+    /// There was no set: what it holds says nothing of readers, and goes again whatever comes of the removal.
+    robbed: bool,
+    /// It says that the stream is removed.
     pub succeeded: bool,
 }
 
 impl Remover {
     pub(crate) fn new(force: bool) -> Self {
         Self {
-            pc: Pc::Find,
+            pc: Pc::FindSet,
             force,
             set: 0,
             lease: 0,
             found: 0,
             look: 0,
+            named: 0,
             places: 0,
             place: 0,
-            made_set: false,
+            robbed: false,
             succeeded: false,
         }
     }
@@ -85,39 +92,55 @@ impl Remover {
         visit(&mut self.lease);
         visit(&mut self.found);
         visit(&mut self.look);
+        visit(&mut self.named);
         visit(&mut self.places);
-    }
-
-    /// The same, and a set that it made goes again.
-    fn stop_with_own_set(&mut self, turn: &mut Turn<'_>) {
-        if self.made_set {
-            turn.remove_set(self.lease);
-        }
-        self.stop();
     }
 
     /// Refuses, or fails: whatever it has drops.
     fn stop(&mut self) {
         self.look = 0;
-        self.pc = Pc::GiveBack;
         if self.lease == 0 {
-            *self = Self { pc: Pc::Done, ..Self::new(self.force) };
+            self.done();
+        } else {
+            self.pc = if self.robbed { Pc::RemoveSet } else { Pc::GiveBack };
+        }
+    }
+
+    /// Removes the set where all else is removed.
+    fn succeed(&mut self) {
+        self.succeeded = true;
+        if self.lease == 0 {
+            self.done();
+        } else {
+            self.pc = Pc::RemoveSet;
+        }
+    }
+
+    fn done(&mut self) {
+        *self = Self { pc: Pc::Done, succeeded: self.succeeded, ..Self::new(self.force) };
+    }
+
+    /// How many choices it has here: an empty segment that is attached may be asked for again, or given up.
+    pub(crate) fn choices(&self) -> u8 {
+        match self.pc {
+            Pc::BlankFrames | Pc::StatTrial | Pc::BlankPlaces => 2,
+            Pc::Done => 0,
+            _ => 1,
         }
     }
 }
 
 pub(crate) fn step(turn: &mut Turn<'_>, mut remover: Remover, choice: u8) -> Option<&'static str> {
-    if choice > 0 {
-        return None;
-    }
     let label = match remover.pc {
         Pc::Done => return None,
-        Pc::Find | Pc::FindSet | Pc::SizeOfSet | Pc::Claim | Pc::FindAgain | Pc::CheckOurs | Pc::StatUnderOwnSet => {
-            begin(turn, &mut remover)
-        }
+        Pc::BlankFrames | Pc::StatTrial | Pc::BlankPlaces => living_creator(turn, &mut remover, choice)?,
+        _ if choice > 0 => return None,
+        Pc::FindSet | Pc::SizeOfSet | Pc::LookForAnything | Pc::MakeSet | Pc::Claim => begin(turn, &mut remover),
+        Pc::Find | Pc::CheckOurs | Pc::StatUnderOwnSet => look(turn, &mut remover),
         Pc::ReadersFrames | Pc::ReadersPlaces | Pc::ReadersHeld => readers(turn, &mut remover),
-        Pc::CheckOursWithoutLeases | Pc::StatWithoutLeases => without_leases(turn, &mut remover),
-        _ => remove(turn, &mut remover),
+        Pc::EndAttach | Pc::EndMark | Pc::EndRemove | Pc::EndDetach => end(turn, &mut remover),
+        Pc::RemoveSet | Pc::GiveBack => finish(turn, &mut remover),
+        _ => remove_rest(turn, &mut remover),
     };
     turn.world.processes[turn.me] = Process::Remover(remover);
     Some(label)
@@ -126,70 +149,96 @@ pub(crate) fn step(turn: &mut Turn<'_>, mut remover: Remover, choice: u8) -> Opt
 fn begin(turn: &mut Turn<'_>, remover: &mut Remover) -> &'static str {
     let kernel = &mut turn.world.kernel;
     match remover.pc {
-        Pc::Find => {
-            remover.found = kernel.find(Key::Frames);
-            remover.pc = Pc::FindSet;
-            "remove: looks for the segment under the key"
-        }
         Pc::FindSet => {
             remover.set = kernel.set;
-            if remover.set == 0 && turn.rules.mended(Mend::RemovalAlwaysUnderALease) && nothing_is_there(turn) {
-                remover.stop();
-            } else if remover.set == 0 && turn.rules.mended(Mend::RemovalAlwaysUnderALease) {
-                (remover.set, remover.made_set) = (turn.world.kernel.create_set(turn.me as u8), true);
-                remover.pc = Pc::SizeOfSet;
-            } else {
-                remover.pc = if remover.set == 0 { Pc::CheckOursWithoutLeases } else { Pc::SizeOfSet };
-            }
-            "LeaseSet::find: semget"
+            remover.pc = if remover.set == 0 { Pc::LookForAnything } else { Pc::SizeOfSet };
+            "find_leases: semget"
         }
         Pc::SizeOfSet => {
-            let mended = turn.rules.mended(Mend::RemovalAlwaysUnderALease);
-            let there = kernel.set_exists(remover.set) || mended;
-            remover.pc = if there { Pc::Claim } else { Pc::CheckOursWithoutLeases };
-            "LeaseSet::find: size"
+            remover.pc = if kernel.set_exists(remover.set) { Pc::Claim } else { Pc::LookForAnything };
+            "find_leases: size"
         }
-        Pc::Claim => {
+        Pc::LookForAnything => {
+            (remover.set, remover.robbed) = (0, true);
+            if nothing_is_there(turn) {
+                remover.stop();
+            } else {
+                remover.pc = if turn.rules.has(Fault::RemovalWithoutALease) { Pc::Find } else { Pc::MakeSet };
+            }
+            "make_leases: looks for segments"
+        }
+        Pc::MakeSet => {
+            remover.set = if kernel.set == 0 { kernel.create_set(turn.me as u8) } else { kernel.set };
+            remover.pc = Pc::Claim;
+            "make_leases: semget(IPC_CREAT)"
+        }
+        _ => {
             let claim = kernel.claim(remover.set, PUBLISHER, turn.me);
             let ignored = claim == Claim::Held && turn.rules.has(Fault::RemovalUnderAnothersLease);
             if claim == Claim::Claimed || ignored {
-                (remover.lease, remover.pc) = (remover.set, Pc::FindAgain);
+                (remover.lease, remover.pc) = (remover.set, Pc::Find);
             } else {
                 remover.stop();
             }
             "remove: claims the publisher's lease"
         }
-        Pc::FindAgain => {
-            remover.found = kernel.find(Key::Frames);
-            remover.pc = if remover.found == 0 { Pc::FindPlaces } else { Pc::CheckOurs };
-            "remove: looks for the segment again"
+    }
+}
+
+fn look(turn: &mut Turn<'_>, remover: &mut Remover) -> &'static str {
+    match remover.pc {
+        Pc::Find => {
+            remover.found = turn.world.kernel.find(Key::Frames);
+            remover.pc = if remover.found == 0 { Pc::FindTrial } else { Pc::CheckOurs };
+            "remove_segments: looks for the segment under the key"
         }
-        Pc::StatUnderOwnSet => {
-            remover.pc = Pc::EndAttach;
-            if turn.world.attached(remover.found) > 0 {
-                remover.stop_with_own_set(turn);
+        Pc::CheckOurs => {
+            let ignores = turn.rules.has(Fault::RemovalOfALivingCreatorsFrames);
+            match turn.world.kernel.get(remover.found).map(|found| found.header) {
+                None => remover.stop(),
+                Some(Header::Blank) if !ignores => remover.pc = Pc::BlankFrames,
+                Some(_) => are_ours(remover),
             }
-            "remove (mended): status, under its own set"
+            "check_ours: attaches, examines and detaches the frames"
         }
         _ => {
-            let blank = kernel.get(remover.found).map(|found| found.header == Header::Blank);
-            let asks = turn.rules.mended(Mend::RemovalAsksForTheCreator);
-            let living = blank == Some(true) && asks && !removable(turn, remover.found);
-            remover.pc = if remover.force { Pc::EndAttach } else { Pc::ReadersFrames };
-            if remover.made_set {
-                remover.pc = Pc::StatUnderOwnSet;
+            remover.pc = Pc::ReadersFrames;
+            if turn.world.kernel.get(remover.found).is_none() || turn.world.attached(remover.found) > 0 {
+                remover.stop();
             }
-            if blank.is_none() || living {
-                remover.stop_with_own_set(turn);
-            }
-            "check_ours"
+            "remove_segments: status of the frames, whose leases were removed"
         }
     }
 }
 
-/// A segment without a byte in it may go.
-fn removable(turn: &Turn<'_>, id: Id) -> bool {
-    creator_is_dead(turn, id) && turn.world.attached(id) == 0
+/// Behind `check_ours`.
+fn are_ours(remover: &mut Remover) {
+    remover.pc = match (remover.force, remover.robbed) {
+        (true, _) => Pc::EndAttach,
+        (false, true) => Pc::StatUnderOwnSet,
+        (false, false) => Pc::ReadersFrames,
+    };
+}
+
+/// A segment without a byte in it goes where its creator is dead and nobody has it attached; waits for the latter.
+fn living_creator(turn: &mut Turn<'_>, remover: &mut Remover, choice: u8) -> Option<&'static str> {
+    let id = if remover.pc == Pc::BlankPlaces { remover.places } else { remover.found };
+    let attached = turn.world.attached(id) > 0;
+    if choice > 1 || (choice == 1 && !attached) {
+        return None;
+    }
+    let removable = !attached && creator_is_dead(turn, id);
+    match (turn.world.kernel.get(id).is_some(), remover.pc) {
+        (false, _) => remover.stop(),
+        // Asks again.
+        _ if attached && choice == 0 => {}
+        (true, Pc::BlankFrames) if removable => are_ours(remover),
+        (true, Pc::BlankFrames) => remover.stop(),
+        (true, Pc::StatTrial) => remover.pc = if removable { Pc::RemoveTrial } else { Pc::FindPlaces },
+        (true, _) if removable => remover.pc = Pc::RemovePlaces,
+        (true, _) => remover.succeed(),
+    }
+    Some("living_creator: status of an empty segment")
 }
 
 fn nothing_is_there(turn: &Turn<'_>) -> bool {
@@ -206,7 +255,7 @@ fn readers(turn: &mut Turn<'_>, remover: &mut Remover) -> &'static str {
         }
         Pc::ReadersPlaces => {
             remover.pc =
-                if places_are_intact(&turn.world.kernel, remover.found) { Pc::ReadersHeld } else { Pc::EndAttach };
+                if places_are_found(&turn.world.kernel, remover.found) { Pc::ReadersHeld } else { Pc::EndAttach };
             "readers: looks at the places"
         }
         _ => {
@@ -225,24 +274,7 @@ fn readers(turn: &mut Turn<'_>, remover: &mut Remover) -> &'static str {
     }
 }
 
-fn without_leases(turn: &mut Turn<'_>, remover: &mut Remover) -> &'static str {
-    if remover.pc == Pc::CheckOursWithoutLeases {
-        let there = turn.world.kernel.get(remover.found).is_some();
-        remover.pc = Pc::StatWithoutLeases;
-        if !there {
-            remover.stop();
-        }
-        return "remove_without_leases: check_ours";
-    }
-    let there = turn.world.kernel.get(remover.found).is_some();
-    remover.pc = Pc::EndAttach;
-    if !there || turn.world.attached(remover.found) > 0 {
-        remover.stop();
-    }
-    "remove_without_leases: status"
-}
-
-fn remove(turn: &mut Turn<'_>, remover: &mut Remover) -> &'static str {
+fn end(turn: &mut Turn<'_>, remover: &mut Remover) -> &'static str {
     match remover.pc {
         Pc::EndAttach => {
             let attached = turn.attach(remover.found, &mut remover.look);
@@ -255,6 +287,7 @@ fn remove(turn: &mut Turn<'_>, remover: &mut Remover) -> &'static str {
         }
         Pc::EndMark => {
             turn.mark_closed(remover.look);
+            remover.named = turn.world.kernel.at(remover.look).places_id;
             remover.pc = Pc::EndRemove;
             "end: state CLOSED"
         }
@@ -266,75 +299,71 @@ fn remove(turn: &mut Turn<'_>, remover: &mut Remover) -> &'static str {
             remover.pc = Pc::EndDetach;
             "end: removes the frames"
         }
-        Pc::EndDetach => {
-            (remover.look, remover.pc) = (0, Pc::FindPlaces);
+        _ => {
+            (remover.look, remover.pc) = (0, Pc::FindTrial);
             "end: detaches"
         }
+    }
+}
+
+fn remove_rest(turn: &mut Turn<'_>, remover: &mut Remover) -> &'static str {
+    let kernel = &turn.world.kernel;
+    match remover.pc {
+        Pc::FindTrial => {
+            remover.found = kernel.find(Key::Trial);
+            remover.pc = if remover.found == 0 { Pc::FindPlaces } else { Pc::StatTrial };
+            "remove_rest: looks for a trial"
+        }
+        Pc::RemoveTrial => {
+            remover.pc = Pc::FindPlaces;
+            if !turn.remove_segment(remover.found) {
+                remover.stop();
+            }
+            "remove_rest: removes a trial that somebody left"
+        }
         Pc::FindPlaces => {
-            remover.places = turn.world.kernel.find(Key::Places);
-            remover.pc = if remover.places == 0 { after_places(remover) } else { Pc::ExaminePlaces };
-            finish_without_lease(remover);
-            "remove_places: looks for the places"
+            remover.places = kernel.find(Key::Places);
+            match remover.places {
+                0 => remover.succeed(),
+                places if places == remover.named => remover.pc = Pc::RemovePlaces,
+                _ => remover.pc = Pc::ExaminePlaces,
+            }
+            "remove_rest: looks for the places"
         }
         Pc::ExaminePlaces => {
-            match turn.world.kernel.get(remover.places).map(|places| places.header) {
+            match kernel.get(remover.places).map(|places| places.header) {
                 None => remover.stop(),
-                Some(Header::Blank) => {
-                    let asks = turn.rules.mended(Mend::RemovalAsksForTheCreator);
-                    let removes = asks && removable(turn, remover.places);
-                    remover.pc = if removes { Pc::RemovePlaces } else { after_places(remover) };
-                    finish_without_lease(remover);
-                }
+                Some(Header::Blank) if turn.rules.has(Fault::RemovalLeavesEmptyPlaces) => remover.succeed(),
+                Some(Header::Blank) => remover.pc = Pc::BlankPlaces,
                 Some(_) => remover.pc = Pc::RemovePlaces,
             }
-            "remove_places: examines the places"
+            "remove_rest: attaches, examines and detaches the places"
         }
-        Pc::RemovePlaces => {
-            if turn.world.kernel.find(Key::Frames) == 0 && turn.world.kernel.find(Key::Places) == remover.places {
+        _ => {
+            if kernel.find(Key::Frames) == 0 && kernel.find(Key::Places) == remover.places {
                 turn.world.history.seen = 0;
             }
             if turn.remove_segment(remover.places) {
-                remover.pc = after_places(remover);
-                finish_without_lease(remover);
+                remover.succeed();
             } else {
                 remover.stop();
             }
-            "remove_places: removes the places"
-        }
-        Pc::SweepTrial => {
-            let trial = turn.world.kernel.find(Key::Trial);
-            if trial != 0 && creator_is_dead(turn, trial) && turn.world.attached(trial) == 0 {
-                turn.remove_segment(trial);
-            }
-            remover.pc = Pc::RemoveSet;
-            "remove: removes a trial that somebody left"
-        }
-        Pc::RemoveSet => {
-            let undisturbed = turn.undisturbed() && turn.world.kernel.holds(remover.lease, PUBLISHER, turn.me);
-            turn.remove_set(remover.lease);
-            if undisturbed && !nothing_is_there(turn) {
-                turn.violate(Check::ARemovalLeavesNothing);
-            }
-            remover.succeeded = true;
-            remover.pc = Pc::GiveBack;
-            "remove: removes the set"
-        }
-        _ => {
-            turn.world.kernel.release(remover.lease, PUBLISHER, turn.me);
-            let succeeded = remover.succeeded;
-            *remover = Remover { pc: Pc::Done, succeeded, ..Remover::new(remover.force) };
-            "remove: gives back the lease"
+            "remove_rest: removes the places"
         }
     }
 }
 
-fn after_places(remover: &Remover) -> Pc {
-    if remover.lease == 0 { Pc::Done } else { Pc::SweepTrial }
-}
-
-/// Without leases, there is nothing left to do behind the places.
-fn finish_without_lease(remover: &mut Remover) {
-    if remover.pc == Pc::Done {
-        *remover = Remover { pc: Pc::Done, succeeded: true, ..Remover::new(remover.force) };
+fn finish(turn: &mut Turn<'_>, remover: &mut Remover) -> &'static str {
+    if remover.pc == Pc::RemoveSet {
+        let undisturbed = turn.undisturbed() && turn.world.kernel.holds(remover.lease, PUBLISHER, turn.me);
+        turn.remove_set(remover.lease);
+        if remover.succeeded && undisturbed && !nothing_is_there(turn) {
+            turn.violate(Check::ARemovalLeavesNothing);
+        }
+        remover.pc = Pc::GiveBack;
+        return "remove: removes the set";
     }
+    turn.world.kernel.release(remover.lease, PUBLISHER, turn.me);
+    remover.done();
+    "remove: gives back the lease"
 }

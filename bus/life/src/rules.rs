@@ -1,4 +1,4 @@
-//! What a configuration allows, which faults can be seeded, and which mends can be tried.
+//! What a configuration allows, and which faults can be seeded.
 
 use crate::checks::Check;
 use crate::kernel::Geometry;
@@ -9,7 +9,6 @@ use crate::world::Budget;
 pub(crate) enum Asked {
     All,
     Only(Check),
-    AllBut(&'static [Check]),
 }
 
 impl Asked {
@@ -17,7 +16,6 @@ impl Asked {
         match self {
             Asked::All => true,
             Asked::Only(only) => check == only,
-            Asked::AllBut(known) => !known.contains(&check),
         }
     }
 }
@@ -37,16 +35,11 @@ pub(crate) struct Rules {
     /// Whether those that come after a world of the dead may be killed too, one after the other.
     pub successors_die: bool,
     pub fault: Option<Fault>,
-    pub mends: &'static [Mend],
 }
 
 impl Rules {
     pub(crate) fn has(&self, fault: Fault) -> bool {
         self.fault == Some(fault)
-    }
-
-    pub(crate) fn mended(&self, mend: Mend) -> bool {
-        self.mends.contains(&mend)
     }
 }
 
@@ -69,6 +62,12 @@ pub(crate) enum Fault {
     LeaseGivenBackAfterCreation,
     /// The frames of the old epoch are removed before their last sequence is noted in the places.
     OldFramesRemovedBeforeTheCarry,
+    /// An unfinished segment is removed, and the sequence that it bears is not noted in the places before.
+    UnfinishedNotCarried,
+    /// What is noted in the places is noted also where a higher sequence stands there.
+    KeptSequenceLowered,
+    /// A creation that fails behind the removal of the old places takes its frames along, the last to bear the sequence.
+    FailedOpenTakesTheSequence,
     /// What is noted in old places is not read.
     CarriedNotRead,
     /// The old places are removed before the new header has the sequence.
@@ -89,32 +88,26 @@ pub(crate) enum Fault {
     TrialNotSwept,
     /// A creation that fails leaves its frames.
     FailedOpenLeavesFrames,
-    /// A failed open removes the set that it made without a claim.
+    /// An open that fails in `finish` gives back its lease before it removes what it made.
+    LeaseGivenBackBeforeTheRemains,
+    /// A failed open removes the set without a claim.
     EmptySetNotClaimed,
+    /// A failed open leaves an empty set that another one made.
+    OnlyItsMakerRemovesAnEmptySet,
     /// A subscriber does not ask for the state before it attaches.
     UnfinishedTaken,
     /// A subscriber does not look at the state again once it has its place.
     StateNotLookedAtAgain,
     /// A subscriber keeps its lease in an epoch whose leases are in another set.
     LeaseOfAnotherSetKept,
+    /// A subscriber that waits in vain does not look whether its frames are still under the key.
+    SubscriberLooksForNothing,
     /// A removal goes on although a publisher holds the lease.
     RemovalUnderAnothersLease,
-}
-
-/// A change of the code that would make a known violation impossible.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Mend {
-    /// Before an unfinished segment goes, its base sequence is noted in the places (made for that where there are
-    /// none); and a creation that fails leaves the frames that are the last to bear one.
-    SequenceKeptBeforeRemoval,
-    /// A removal makes the set where there is none, and claims the lease as ever.
-    RemovalAlwaysUnderALease,
-    /// A removal does with a segment without a byte in it as an open does: it goes where its creator is dead, be it the
-    /// frames or the places, and is left alone where not.
-    RemovalAsksForTheCreator,
-    /// A subscriber that waits in vain looks whether its frames are still under the key, and follows where they are
-    /// not.
-    SubscriberLooksForItsFrames,
-    /// A failed open removes the set, whoever made it, where there is no segment under the stream's keys.
-    EmptySetIsAnybodysToRemove,
+    /// A removal goes on without a lease where there is no set.
+    RemovalWithoutALease,
+    /// A removal removes frames without a byte in them although their creator may live.
+    RemovalOfALivingCreatorsFrames,
+    /// A removal leaves places without a byte in them.
+    RemovalLeavesEmptyPlaces,
 }

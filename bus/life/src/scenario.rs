@@ -5,34 +5,36 @@ use std::time::Instant;
 use crate::checks::Check;
 use crate::explore::{Explored, explore};
 use crate::kernel::Geometry;
-use crate::rules::{Asked, Mend, Rules};
-use crate::world::{Budget, Process, World};
-
-/// All mends. What is proven with them is proven of the code as it will be with them; `known.rs` takes one away at a
-/// time.
-pub(crate) const ALL: &[Mend] = &[
-    Mend::SequenceKeptBeforeRemoval,
-    Mend::RemovalAlwaysUnderALease,
-    Mend::RemovalAsksForTheCreator,
-    Mend::SubscriberLooksForItsFrames,
-    Mend::EmptySetIsAnybodysToRemove,
-];
+use crate::rules::{Asked, Rules};
+use crate::world::{Budget, Mover, Process, Turn, World};
 
 #[derive(Clone)]
 pub(crate) struct Scenario {
     name: String,
     processes: Vec<Process>,
+    /// What has happened before everything may happen: who, by which choice first, up to which step.
+    begun: Vec<(Mover, u8, &'static str)>,
     pub rules: Rules,
 }
 
 impl Scenario {
-    /// Nothing goes wrong, publishers may leave their streams there, the look asks for the segments too, and everything
-    /// is mended.
+    /// Nothing goes wrong, publishers may leave their streams there, and the look asks for the segments too.
     pub(crate) fn of(processes: &[Process]) -> Self {
-        let rules =
-            Rules { persist: true, looks_at_segments: true, successors_die: true, mends: ALL, ..Rules::default() };
+        let rules = Rules { persist: true, looks_at_segments: true, successors_die: true, ..Rules::default() };
         let name = processes.iter().map(describe).collect::<Vec<_>>().join(", ");
-        Self { name, processes: processes.to_vec(), rules }
+        Self { name, processes: processes.to_vec(), begun: Vec::new(), rules }
+    }
+
+    /// The first publisher was robbed of its set, and has not looked; the second one is ahead of it, and has left.
+    pub(crate) fn robbed_and_behind() -> Self {
+        let opener = Process::opener;
+        Self::of(&[opener(Geometry::A, 2), opener(Geometry::A, 1), opener(Geometry::B, 0)])
+            .kills(1)
+            .set_removals(1)
+            .behind(Mover::Process(0), 0, "publish: latest")
+            .behind(Mover::RemoveSet, 0, "ipcrm -s")
+            .behind(Mover::Process(1), 0, "publish: latest")
+            .behind(Mover::Process(1), 2, "drop: gives back the lease")
     }
 
     pub(crate) fn kills(mut self, kills: u8) -> Self {
@@ -60,15 +62,32 @@ impl Scenario {
         self
     }
 
-    pub(crate) fn mends(mut self, mends: &'static [Mend]) -> Self {
-        self.rules.mends = mends;
+    /// Someone goes on alone, by this choice first, up to the step of this label, before everything may happen.
+    pub(crate) fn behind(mut self, mover: Mover, choice: u8, label: &'static str) -> Self {
+        self.begun.push((mover, choice, label));
         self
+    }
+
+    fn begin(&self) -> World {
+        let mut world = World::new(&self.processes, self.rules.budget);
+        for &(mover, first, last) in &self.begun {
+            let mut choice = first;
+            loop {
+                let mut turn = Turn::new(&world, &self.rules);
+                let label = turn.step(mover, choice).expect("a step that is possible");
+                (world, choice) = (turn.world, 0);
+                if label == last {
+                    break;
+                }
+            }
+        }
+        world
     }
 
     /// Goes through all states, and says how many there were.
     pub(crate) fn explore(&self, asked: Asked) -> Explored {
         let begun = Instant::now();
-        let explored = explore(&World::new(&self.processes, self.rules.budget), &self.rules, asked);
+        let explored = explore(&self.begin(), &self.rules, asked);
         let Budget { kills, set_removals, segment_removals, failures } = self.rules.budget;
         let budget = [
             (kills, "kill -9"),
@@ -90,15 +109,11 @@ impl Scenario {
         explored
     }
 
-    /// Everything that is asked holds in every state.
-    pub(crate) fn holds_for(&self, asked: Asked) {
-        if let Some((check, trace)) = self.explore(asked).violation {
+    /// Everything holds in every state.
+    pub(crate) fn holds(&self) {
+        if let Some((check, trace)) = self.explore(Asked::All).violation {
             panic!("{check:?} does not hold:\n  {}", trace.join("\n  "));
         }
-    }
-
-    pub(crate) fn holds(&self) {
-        self.holds_for(Asked::All);
     }
 
     /// This check fails somewhere.

@@ -1,10 +1,9 @@
 //! A subscriber: attaches, takes frames, follows to the next epoch with the lease it has, and goes. `attach.rs`,
-//! `Subscriber::{latest, follow, begin_epoch}`.
+//! `Subscriber::{latest, wait, follow, begin_epoch}`.
 
 use crate::checks::Check;
 use crate::kernel::{Claim, Id, Key, State};
-use crate::opener::places_are_intact;
-use crate::rules::{Fault, Mend};
+use crate::rules::Fault;
 use crate::world::{Process, Turn};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -119,10 +118,10 @@ fn rest(turn: &mut Turn<'_>, subscriber: &mut Subscriber, choice: u8) -> Option<
         subscriber.pc = Pc::Find;
         return Some("begin: the epoch has ended; follow");
     }
-    let looks = turn.rules.mended(Mend::SubscriberLooksForItsFrames);
+    let looks = !turn.rules.has(Fault::SubscriberLooksForNothing);
     if looks && turn.world.kernel.find(Key::Frames) != frames.id {
         subscriber.pc = Pc::Find;
-        return Some("wait (mended): the frames are not under the key; follow");
+        return Some("wait: the frames are not under the key; follow");
     }
     None
 }
@@ -149,16 +148,19 @@ fn attach_now(turn: &mut Turn<'_>, subscriber: &mut Subscriber) -> &'static str 
             "attach_now: examines the frames"
         }
         Pc::AttachPlaces => {
-            let places = kernel.at(subscriber.new.frames).places_id;
+            // What is destroyed between the two calls counts as not found.
+            let named = kernel.at(subscriber.new.frames).places_id;
+            let places = if kernel.find(Key::Places) == named { named } else { 0 };
             let attached = turn.attach(places, &mut subscriber.new.places);
             subscriber.pc = if attached { Pc::LookAtPlaces } else { Pc::Detach };
-            "attach_now: attaches the places"
+            "attach_now: looks for the places, and attaches them"
         }
         Pc::LookAtPlaces => {
             let frames = *kernel.at(subscriber.new.frames);
             let places = subscriber.at.place as usize;
             let same_set = subscriber.at.lease == frames.leases_id || turn.rules.has(Fault::LeaseOfAnotherSetKept);
-            if !places_are_intact(kernel, frames.id) {
+            let intact = kernel.at(subscriber.new.places).cookie == frames.id;
+            if !intact || !kernel.set_exists(frames.leases_id) {
                 subscriber.pc = Pc::Detach;
             } else if subscriber.at.lease != 0 && same_set && places < frames.geometry.places() {
                 (subscriber.new.lease, subscriber.new.place) = (subscriber.at.lease, subscriber.at.place);
@@ -166,7 +168,7 @@ fn attach_now(turn: &mut Turn<'_>, subscriber: &mut Subscriber) -> &'static str 
             } else {
                 subscriber.pc = Pc::Claim;
             }
-            "attach_now: looks at the places' cookie"
+            "attach_now: looks at the places' cookie, and for the set"
         }
         Pc::Claim => {
             let frames = *kernel.at(subscriber.new.frames);

@@ -135,6 +135,7 @@ impl World {
             Mover::Process(process) => match self.processes[process] {
                 Process::Opener(opener) => opener.choices(),
                 Process::Subscriber(subscriber) if subscriber.pc == subscriber::Pc::Rest => 2,
+                Process::Remover(remover) => remover.choices(),
                 process => allowed(process.is_running()),
             },
             Mover::Kill(process) => allowed(self.budget.kills > 0 && self.processes[process].is_running()),
@@ -299,6 +300,12 @@ impl<'a> Turn<'a> {
         lease != 0 && !self.world.kernel.set_exists(lease)
     }
 
+    /// It may remove things: it holds the lease, or perhaps does not know that it was robbed.
+    fn may_remove(&self) -> bool {
+        let removed_by_hand = self.world.budget.set_removals < self.rules.budget.set_removals;
+        removed_by_hand || self.world.kernel.holds(self.world.kernel.set, PUBLISHER, self.me)
+    }
+
     /// shmctl(2) with `IPC_RMID`; false: there is no such segment.
     pub(crate) fn remove_segment(&mut self, id: Id) -> bool {
         let Some(&segment) = self.world.kernel.get(id) else { return false };
@@ -319,15 +326,22 @@ impl<'a> Turn<'a> {
         if blank && creator != me && self.world.processes.get(creator).is_some_and(Process::is_running) {
             self.violate(Check::BlankSegmentsOfTheLivingStay);
         }
+        if !self.may_remove() {
+            self.violate(Check::NothingIsRemovedWithoutTheLease);
+        }
         self.world.kernel.at(id).key = Key::Gone;
         true
     }
 
     /// semctl(2) with `IPC_RMID`.
     pub(crate) fn remove_set(&mut self, id: Id) {
+        let may = self.may_remove();
         let holder = self.world.kernel.held[PUBLISHER];
         if self.world.kernel.remove_set(id) && holder != 0 && holder as usize != self.me + 1 {
             self.violate(Check::NothingOfALivingPublisherIsRemoved);
+        }
+        if !may {
+            self.violate(Check::NothingIsRemovedWithoutTheLease);
         }
     }
 

@@ -235,7 +235,9 @@ impl Opening<'_> {
         // Completes what the dead publisher began, so that no sequence which somebody has seen is used again.
         let ledger = SlotLedger::recover(view.words(), geometry.max_held, false);
         let last = last.max(ledger.next_sequence() - 1);
-        self.keep_sequence(last, Some(header.places_id))?;
+        if last > 0 {
+            self.keep_sequence(last, Some(header.places_id))?;
+        }
         end_epoch(&mapping, view, state::SUPERSEDED);
         self.replace(frames, last, Some(header.places_id))
     }
@@ -243,17 +245,16 @@ impl Opening<'_> {
     /// Notes the last sequence in the places segment that is found by the stream's name, and makes one where there is none:
     /// from here on, whoever begins an epoch finds it there. (L4)
     fn keep_sequence(&self, last: u64, named: Option<i32>) -> Result<(), OpenError> {
-        let leftover = self.leftover_places(named)?.map(|(places, _)| places);
-        let (places, made) = match leftover {
-            Some(places) => (places, false),
+        let (places, carried, made) = match self.leftover_places(named)? {
+            Some((places, carried)) => (places, carried, false),
             None => {
                 let created = self.site.create(Part::Places, self.geometry.places_bytes, self.options.mode);
-                (created.map_err(self.failed("creating the places of"))?, true)
+                (created.map_err(self.failed("creating the places of"))?, 0, true)
             }
         };
         let mapping = places.attach_write().map_err(self.failed("attaching the places of"))?;
         // The word is there before the names: who finds the names finds it too.
-        region::carry_sequence(&mapping, last);
+        region::carry_sequence(&mapping, last.max(carried));
         if made {
             region::write_places_header(&mapping, &self.geometry, [0; 16], self.name);
         }
@@ -297,6 +298,8 @@ impl Opening<'_> {
         let bytes = self.geometry.frames_bytes;
         let created = self.site.create(Part::Frames, bytes, frames_mode(self.options.mode));
         let frames_segment = created.map_err(self.failed(&format!("creating the frames ({bytes} bytes) of")))?;
+        // Declared before what was made, so given back behind it. (L1)
+        let _lease = self.lease.clone();
         let mut made = Made(vec![frames_segment.clone()]);
         let frames = frames_segment.attach_write().map_err(self.failed("attaching"))?;
         let mut header = self.header();

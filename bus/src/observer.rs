@@ -56,6 +56,8 @@ pub struct Observer {
     content: Content,
     /// Newest sequence copied; 0 before the first.
     last: u64,
+    /// When to look whether the stream is still found by its name, while waits are in vain.
+    next_look: Option<Instant>,
     frames: ReadMapping,
 }
 
@@ -81,7 +83,8 @@ impl Observer {
 
     fn on(found: FoundFrames, name: StreamName, site: Site) -> Self {
         let FoundFrames { segment, frames, header, geometry, content } = found;
-        Self { name, site, segment, view: FramesView::of(&frames, geometry), header, content, last: 0, frames }
+        let view = FramesView::of(&frames, geometry);
+        Self { name, site, segment, view, header, content, last: 0, next_look: None, frames }
     }
 
     /// The stream's name.
@@ -138,18 +141,18 @@ impl Observer {
     /// # Errors
     /// As for [`latest`](Self::latest), but for `Outrun`.
     pub fn wait(&mut self, deadline: Instant) -> Result<bool, ObserveError> {
-        let mut next_look = Instant::now() + LOOK_FOR_SEGMENT;
         loop {
             self.check_process()?;
             if self.is_behind() {
+                self.next_look = None;
                 return Ok(true);
             }
             if self.has_ended() && self.follow(deadline)? {
                 continue;
             }
             let now = Instant::now();
-            if now >= next_look {
-                next_look = now + LOOK_FOR_SEGMENT;
+            if now >= *self.next_look.get_or_insert(now + LOOK_FOR_SEGMENT) {
+                self.next_look = None;
                 let found = self.site.find(Part::Frames);
                 if found.is_ok_and(|found| found.as_ref() != Some(&self.segment)) && self.follow(now)? {
                     continue;

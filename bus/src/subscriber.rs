@@ -85,6 +85,8 @@ pub struct Subscriber {
     start: u64,
     counters: SubscriberCounters,
     epoch: u64,
+    /// When to look whether the stream is still found by its name, while waits are in vain.
+    next_look: Option<Instant>,
 }
 
 impl Subscriber {
@@ -107,8 +109,8 @@ impl Subscriber {
         let begun = Instant::now();
         let attachment = attach::attach(&options.backend, name, &options.label, None, begun, begun + options.patience)?;
         let (name, attachment) = (name.clone(), Kept::new(attachment));
-        let mut subscriber =
-            Self { name, options, attachment, last: 0, start: 0, counters: Default::default(), epoch: 0 };
+        let counters = SubscriberCounters::default();
+        let mut subscriber = Self { name, options, attachment, last: 0, start: 0, counters, epoch: 0, next_look: None };
         subscriber.begin_epoch();
         Ok(subscriber)
     }
@@ -212,10 +214,10 @@ impl Subscriber {
     /// # Errors
     /// As for [`latest`](Self::latest), but for `AllHeld`.
     pub fn wait(&mut self, deadline: Instant) -> Result<bool, AcquireError> {
-        let mut next_look: Option<Instant> = None;
         loop {
             self.check_process()?;
             if self.is_behind() {
+                self.next_look = None;
                 return Ok(true);
             }
             if !self.attachment.is_ready() {
@@ -225,9 +227,9 @@ impl Subscriber {
                 continue;
             }
             let now = Instant::now();
-            let look = *next_look.get_or_insert(now + LOOK_FOR_SEGMENT);
+            let look = *self.next_look.get_or_insert(now + LOOK_FOR_SEGMENT);
             if now >= look {
-                next_look = None;
+                self.next_look = None;
                 if !self.attachment.is_found() && self.follow(now)? {
                     continue;
                 }

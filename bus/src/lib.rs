@@ -41,6 +41,7 @@ mod format;
 #[allow(unsafe_code)] // slots are read under a pin
 mod frame;
 mod geometry;
+mod header;
 mod image_view;
 mod inspect;
 #[allow(unsafe_code)] // a frame's hold on its attachment

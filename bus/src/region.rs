@@ -233,9 +233,13 @@ pub(crate) enum Found {
 
 /// Looks at a frames segment without trusting it.
 pub(crate) fn examine(mapping: &ReadMapping, name: &StreamName) -> Found {
-    let Some(header) = read_header(mapping) else { return Found::Stranger(Stranger::Foreign) };
+    let Some(mut header) = read_header(mapping) else { return Found::Stranger(Stranger::Foreign) };
     if header.magic == [0; 8] {
-        return if is_blank(mapping) { Found::Blank } else { Found::Stranger(Stranger::Foreign) };
+        if is_blank(mapping) {
+            return Found::Blank;
+        }
+        // Its creator may have begun to write since; the magic is what it writes first.
+        header = read_header(mapping).unwrap_or(header);
     }
     if header.magic != FRAMES_MAGIC {
         return Found::Stranger(Stranger::Foreign);
@@ -295,8 +299,8 @@ pub(crate) fn state_of(mapping: &ReadMapping) -> u32 {
 pub(crate) fn is_blank(mapping: &ReadMapping) -> bool {
     let words = mapping.bytes().min(WINDOW_OFFSET) / size_of::<u64>();
     let source = mapping.base().cast::<AtomicU64>();
-    // SAFETY: so many words are in the mapping, which is page aligned.
-    (0..words).all(|at| unsafe { source.add(at).as_ref() }.load(Ordering::Relaxed) == 0)
+    // SAFETY: so many words are in the mapping, which is page aligned. Acquire: who sees a word sees the magic, too.
+    (0..words).all(|at| unsafe { source.add(at).as_ref() }.load(Ordering::Acquire) == 0)
 }
 
 /// Writes the header of a segment in creation. Nobody else uses it before the state is `READY`.
@@ -308,7 +312,8 @@ pub(crate) fn write_header(mapping: &WriteMapping, header: &FramesHeader) {
         // SAFETY: as in `read_header`, the other way round.
         unsafe {
             let word = std::ptr::from_ref(header).cast::<u64>().add(at).read();
-            target.add(at).as_ref().store(word, Ordering::Relaxed);
+            // Release: the magic, the first of them, is seen by who sees another one.
+            target.add(at).as_ref().store(word, Ordering::Release);
         }
     }
 }

@@ -108,3 +108,28 @@ fn many_threads_see_no_torn_frame() {
     drop(Publisher::open(&name, &options).unwrap());
     assert!(crate::common::status(&name).is_none(), "the last publisher closed it");
 }
+
+/// How often a stream is made.
+const CREATIONS: usize = 500;
+
+/// Who attaches while the stream is being made sees it at any stage, and waits, or takes what is ready.
+#[test]
+fn a_stream_that_is_being_made_is_no_stranger() {
+    let name = StreamName::new(&format!("test-{}-made", std::process::id()), "front").unwrap();
+    let (options, made) = (options(Content::Bytes { capacity: 64 }), AtomicUsize::new(0));
+    thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while made.load(Ordering::Relaxed) < CREATIONS {
+                    match attach(&name) {
+                        Ok(_) | Err(AttachError::NotFound { .. } | AttachError::Unfinished { .. }) => {}
+                        Err(error) => panic!("{error}"),
+                    }
+                }
+            });
+        }
+        while made.fetch_add(1, Ordering::Relaxed) < CREATIONS {
+            drop(Publisher::open(&name, &options).unwrap());
+        }
+    });
+}

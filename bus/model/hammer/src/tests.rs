@@ -11,7 +11,7 @@ use crate::subscriber::{Frame, Subscriber};
 /// Frames that each subscriber takes: some tenths of a second, or what the variable says.
 fn frames_to_take() -> u64 {
     let set = std::env::var("FRAMEBUS_HAMMER_FRAMES").ok();
-    set.map_or(20_000, |frames| frames.parse().expect("FRAMEBUS_HAMMER_FRAMES is a number"))
+    set.map_or(10_000, |frames| frames.parse().expect("FRAMEBUS_HAMMER_FRAMES is a number"))
 }
 
 /// Publishes until all subscribers are done; each publisher is succeeded by another, in a thread of its own.

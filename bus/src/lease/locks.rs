@@ -181,8 +181,9 @@ fn whole_file_lock(kind: libc::c_int) -> libc::flock {
 fn lock(file: &File, holder: Holder, kind: libc::c_int) -> Result<(), CallError> {
     let mut lock = whole_file_lock(kind);
     (lock.l_start, lock.l_len) = (holder.index().into(), 1);
+    let name = if kind == libc::F_UNLCK { "fcntl(F_UNLCK)" } else { "fcntl" };
     // SAFETY: F_OFD_SETLK reads a flock, and does not wait.
-    call("fcntl", || check(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_SETLK, &lock) })).map(drop)
+    call(name, || check(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_SETLK, &lock) })).map(drop)
 }
 
 /// The open file of one claim. Closing it gives the lease back; a forked child closes it at once.

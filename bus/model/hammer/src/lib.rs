@@ -24,8 +24,5 @@ mod sync;
 #[path = "../../../src/words.rs"]
 mod words;
 
-/// For the links in the four files' comments.
-pub use layout::{FrameInfo, USER_BYTES};
-
 #[cfg(test)]
 mod tests;

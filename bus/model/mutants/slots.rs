@@ -19,6 +19,8 @@ const WAKE: &str = "waiting::no_wake_up_is_lost";
 
 const RELEASE: &str = "waiting::no_release_is_missed";
 const LOSSLESS: &str = "lossless::a_lossless_reader_misses_nothing";
+/// Either the withdrawal or this mark, with a fence behind it, tells an observer that it was outrun.
+const NO_MARK: (&str, &str) = ("generation.store(WRITTEN, Relaxed);\n    fence(Release);", "generation.load(Relaxed);");
 const VOIDED: &str = "observing::a_frame_whose_pin_was_voided_says_so";
 const OBSERVE: &str = "observing::an_observer_sees_whole_frames";
 
@@ -291,22 +293,22 @@ pub(crate) const FAULTS: &[Variant] = &[
     Variant {
         file: File::Slots,
         name: "no_fence_between_withdrawal_and_writing",
-        changes: &[(RING, "frames.control.futex.store(self.futex, Release);")],
+        changes: &[(RING, "frames.control.futex.store(self.futex, Release);"), NO_MARK],
         check: OBSERVE,
     },
     Variant {
         file: File::Slots,
         name: "nothing_is_withdrawn_from_observers",
-        changes: &[(
-            "frames.records[fallen as usize].generation.store(generation | 1, Relaxed);",
-            "let _ = generation;",
-        )],
+        changes: &[
+            ("frames.records[fallen as usize].generation.store(generation | 1, Relaxed);", "let _ = generation;"),
+            NO_MARK,
+        ],
         check: OBSERVE,
     },
     Variant {
         file: File::Slots,
         name: "no_fence_between_recovery_and_writing",
-        changes: &[("fence(SeqCst);\n        ledger\n", "ledger\n")],
+        changes: &[("fence(SeqCst);\n        ledger\n", "ledger\n"), NO_MARK],
         check: "observing::an_observer_sees_whole_frames_over_a_takeover",
     },
     // Only some of the places, pins, or publishers.

@@ -13,20 +13,12 @@ use crate::slots;
 /// They do not change for as long as it lives, whatever the publisher does; dropping it gives the slot back. (Only a
 /// process that overwrites other subscribers' records can break that: [`is_intact`](Self::is_intact).) It may be
 /// sent to another thread, and outlive its [`Subscriber`](crate::Subscriber) and the stream.
-pub struct Frame {
-    attachment: Lent,
-    slot: u32,
-    len: usize,
-    sequence: u64,
-}
+pub struct Frame(Lent);
 
 impl Frame {
     #[inline]
-    pub(crate) fn new(attachment: Lent, slot: u16, sequence: u64) -> Self {
-        // SAFETY: the slot was just pinned, and stays so until this frame is dropped.
-        let len = unsafe { attachment.frames_view.pinned_info(slot) }.len as usize;
-        let len = len.min(attachment.geometry().slot_capacity);
-        Self { attachment, slot: slot.into(), len, sequence }
+    pub(crate) fn new(pinned: Lent) -> Self {
+        Self(pinned)
     }
 
     /// Sequence, times, shape and the publisher's own bytes.
@@ -37,7 +29,7 @@ impl Frame {
     pub fn info(&self) -> &FrameInfo {
         self.refuse_fork();
         // SAFETY: the slot is pinned until this frame is dropped.
-        unsafe { self.attachment.frames_view.pinned_info(self.slot as u16) }
+        unsafe { self.0.frames_view.pinned_info(self.0.slot()) }
     }
 
     /// The frame's image shape; `None` where it is no image.
@@ -45,7 +37,7 @@ impl Frame {
         let info = self.info();
         let format = PixelFormat::from_code(info.format)?;
         let shape = ImageShape::with_stride(info.width, info.height, format, info.stride_bytes).ok()?;
-        (shape.frame_bytes() <= self.len).then_some(shape)
+        (shape.frame_bytes() <= self.len()).then_some(shape)
     }
 
     /// The frame as an image; `None` where it is none.
@@ -71,13 +63,13 @@ impl Frame {
     /// In a forked child of the process that took the frame.
     pub fn is_intact(&self) -> bool {
         self.refuse_fork();
-        slots::is_still(self.attachment.words(), self.slot as u16, self.sequence)
+        slots::is_still(self.0.words(), self.0.slot(), self.0.sequence())
     }
 
     /// A child has neither the mapping nor the pin; better a word than a SIGSEGV.
     #[inline]
     fn refuse_fork(&self) {
-        assert!(self.attachment.process.is_current(), "a frame was used in a forked child of the process that took it");
+        assert!(self.0.process.is_current(), "a frame was used in a forked child of the process that took it");
     }
 }
 
@@ -89,23 +81,29 @@ impl Deref for Frame {
     #[inline]
     fn deref(&self) -> &[u8] {
         self.refuse_fork();
-        // SAFETY: the slot is pinned until this frame is dropped, and `len` was bounded by the slot's capacity.
-        unsafe { self.attachment.frames_view.pinned_bytes(self.slot as u16, self.len) }
+        // SAFETY: the slot is pinned until this frame is dropped, and the length is bounded by the slot's capacity.
+        unsafe {
+            let len = self.0.frames_view.pinned_info(self.0.slot()).len as usize;
+            self.0.frames_view.pinned_bytes(self.0.slot(), len.min(self.0.geometry().slot_capacity))
+        }
     }
 }
 
 impl std::fmt::Debug for Frame {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.debug_struct("Frame").field("slot", &self.slot).field("len", &self.len).finish_non_exhaustive()
+        out.debug_struct("Frame")
+            .field("slot", &self.0.slot())
+            .field("sequence", &self.0.sequence())
+            .finish_non_exhaustive()
     }
 }
 
 impl Drop for Frame {
     #[inline]
     fn drop(&mut self) {
-        if self.attachment.process.is_current() {
-            slots::release(&self.attachment.place().pins[self.attachment.pin()]);
-            self.attachment.tell_publisher();
+        if self.0.process.is_current() {
+            slots::release(&self.0.place().pins[self.0.pin()]);
+            self.0.tell_publisher();
         }
     }
 }

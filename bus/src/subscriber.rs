@@ -187,7 +187,10 @@ impl Subscriber {
         let pin = self.begin()?;
         let word = &self.attachment.place().pins[pin];
         let slot = slots::pin_latest(self.attachment.words(), word).map_err(|_| self.overwritten())?;
-        slot.map(|slot| self.finish(pin, slot, false)).transpose()
+        match slot {
+            Some(slot) => Ok(Some(self.finish(pin, slot, false)?)),
+            None => Ok(None),
+        }
     }
 
     /// Takes the next frame in order: the one after the last taken, or the oldest still there, when that one is gone;
@@ -203,7 +206,10 @@ impl Subscriber {
         let (wanted, first) = (self.wanted(), self.attachment.first_sequence());
         let word = &self.attachment.place().pins[pin];
         let slot = slots::pin_next(self.attachment.words(), word, wanted, first).map_err(|_| self.overwritten())?;
-        slot.map(|slot| self.finish(pin, slot, true)).transpose()
+        match slot {
+            Some(slot) => Ok(Some(self.finish(pin, slot, true)?)),
+            None => Ok(None),
+        }
     }
 
     /// Waits until there is a frame newer than the last one taken, or until the deadline: true, there is one.
@@ -329,7 +335,7 @@ impl Subscriber {
             slots::release(&self.attachment.place().pins[pin]);
             return Err(self.overwritten());
         }
-        Ok(Frame::new(self.attachment.lend(pin), slot, sequence))
+        Ok(Frame::new(self.attachment.lend(pin, slot, sequence)))
     }
 
     /// The sequence that is next in order.

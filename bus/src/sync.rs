@@ -5,7 +5,9 @@
 //! runs, not a copy of it.
 
 pub(crate) use std::sync::Arc;
-pub(crate) use std::sync::atomic::{AtomicU8, Ordering};
+/// A word in this process's own memory, which no other process sees: a step of tests is none.
+pub(crate) use std::sync::atomic::AtomicU64 as PrivateU64;
+pub(crate) use std::sync::atomic::Ordering;
 #[cfg(not(feature = "steps"))]
 pub(crate) use std::sync::atomic::{AtomicU32, AtomicU64};
 #[cfg(feature = "steps")]

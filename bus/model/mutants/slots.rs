@@ -12,6 +12,7 @@ const PUBLISH_LATEST: &str = "frames.control.latest.store(packed, Release);\n\n"
 const CLAIM: &str = "match self.find_free(frames, places, None) {";
 
 const LATEST: &str = "reading::latest_of_one_reader_is_never_torn";
+const ANY: &str = "reading::latest_is_never_torn_however_fast_the_publisher";
 const NEXT: &str = "reading::next_of_one_reader_is_never_torn";
 const REUSE: &str = "dying::a_dead_readers_place_is_used_again_safely";
 const TAKEOVER: &str = "succeeding::a_publisher_may_die_at_any_step";
@@ -41,7 +42,7 @@ pub(crate) const FAULTS: &[Variant] = &[
         file: File::Slots,
         name: "no_fence_in_latest",
         changes: &[(LATEST_FENCE, "word.store(pin::ANY, Release);")],
-        check: LATEST,
+        check: ANY,
     },
     Variant {
         file: File::Slots,
@@ -65,22 +66,31 @@ pub(crate) const FAULTS: &[Variant] = &[
         file: File::Slots,
         name: "no_help_for_any",
         changes: &[("if value == pin::ANY && newest != NO_SLOT {", "if false && newest != NO_SLOT {")],
-        check: LATEST,
+        check: ANY,
     },
     Variant {
         file: File::Slots,
         name: "helped_with_a_store",
         changes: &[(HELP, "word.store(pin::of(newest), Release);\n value = match Ok::<u32, u32>(0) {")],
-        check: LATEST,
+        check: ANY,
     },
     Variant {
         file: File::Slots,
         name: "no_generation_check",
-        changes: &[(
-            "if record.generation.load(Acquire) == 2 * sequence {",
-            "if record.generation.load(Acquire) > 0 {",
-        )],
+        changes: &[("record.generation.load(Acquire) == 2 * sequence\n}", "record.generation.load(Acquire) > 0\n}")],
         check: NEXT,
+    },
+    Variant {
+        file: File::Slots,
+        name: "no_generation_check_in_latest",
+        changes: &[("record.generation.load(Acquire) == 2 * sequence\n}", "record.generation.load(Acquire) > 0\n}")],
+        check: LATEST,
+    },
+    Variant {
+        file: File::Slots,
+        name: "no_fence_where_latest_tries_a_slot",
+        changes: &[(NEXT_FENCE, "word.store(pin::of(slot), Release);")],
+        check: LATEST,
     },
     Variant {
         file: File::Slots,
@@ -107,16 +117,16 @@ pub(crate) const FAULTS: &[Variant] = &[
         file: File::Slots,
         name: "any_stored_relaxed",
         changes: &[(LATEST_FENCE, "word.store(pin::ANY, Relaxed);\n    fence(SeqCst);")],
-        check: LATEST,
+        check: ANY,
     },
     Variant {
         file: File::Slots,
         name: "own_choice_not_released",
         changes: &[(
-            "newest.map_or(pin::NONE, pin::of), AcqRel, Acquire)",
-            "newest.map_or(pin::NONE, pin::of), Relaxed, Relaxed)",
+            "let held = match word.compare_exchange(pin::ANY, pin::of(newest), AcqRel, Acquire)",
+            "let held = match word.compare_exchange(pin::ANY, pin::of(newest), Relaxed, Relaxed)",
         )],
-        check: LATEST,
+        check: ANY,
     },
     Variant {
         file: File::Slots,

@@ -55,6 +55,7 @@ mod as_it_is {
     holds! {
         reading:
             latest_of_one_reader_is_never_torn
+            latest_is_never_torn_however_fast_the_publisher
             next_of_one_reader_is_never_torn
             a_reader_that_holds_two_frames_keeps_both
             two_readers_do_not_disturb_each_other

@@ -56,9 +56,10 @@ macro_rules! counted {
     };
 }
 
-counted!(AtomicU8, u8);
 counted!(AtomicU32, u32);
 counted!(AtomicU64, u64);
+/// Of one process alone; under loom a step like any other.
+pub(crate) use AtomicU64 as PrivateU64;
 
 #[track_caller]
 pub(crate) fn fence(order: Ordering) {

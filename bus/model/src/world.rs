@@ -256,6 +256,15 @@ impl<'a> Reader<'a> {
         self.hold(pin, slot.expect("nobody else writes this place"));
     }
 
+    /// Acquires the newest frame without trying its slot first: there is one.
+    pub fn any(&mut self, pin: usize) {
+        if self.world.latest_sequence() == 0 {
+            return;
+        }
+        let slot = slots::pin_any(self.world.words(), &self.words().pins[pin]);
+        self.hold(pin, Some(slot.expect("nobody else writes this place")));
+    }
+
     /// Acquires the next frame in order with a free pin; false: there is none.
     pub fn next(&mut self, pin: usize) -> bool {
         let before = self.last;

@@ -15,7 +15,7 @@ fn elsewhere<T: Send>(work: impl FnOnce() -> T + Send) -> T {
 
 #[test]
 fn handles_outlive_the_threads_that_made_them_and_end_on_any_other() {
-    let name = name("threads");
+    let name = name("any-thread");
     let settings = options(Content::Bytes { capacity: 64 });
     let mut publisher = elsewhere(|| Publisher::open(&name, &settings).unwrap());
     let mut subscriber = elsewhere(|| attach(&name).unwrap());

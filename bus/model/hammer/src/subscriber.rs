@@ -30,7 +30,7 @@ impl Subscriber {
         let before = self.last;
         let slot = slots::pin_next(self.kept.heap.words(), self.kept.pin(pin), self.last + 1, 1);
         let frame = self.finish(pin, slot)?;
-        assert!(frame.sequence > before, "next goes forward");
+        assert!(frame.sequence() > before, "next goes forward");
         Some(frame)
     }
 
@@ -39,19 +39,19 @@ impl Subscriber {
         let sequence = slots::sequence_of(self.kept.heap.words(), slot);
         assert!(sequence >= self.last, "time ran backwards");
         self.last = sequence;
-        Some(Frame { lent: self.kept.lend(pin), slot, sequence })
+        Some(Frame(self.kept.lend(pin, slot, sequence)))
     }
 }
 
-pub(crate) struct Frame {
-    lent: Lent,
-    slot: u16,
-    pub sequence: u64,
-}
+pub(crate) struct Frame(Lent);
 
 impl Frame {
+    pub fn sequence(&self) -> u64 {
+        self.0.sequence()
+    }
+
     pub fn verify(&self) {
-        self.lent.heap.verify(self.slot, self.sequence);
+        self.0.heap.verify(self.0.slot(), self.sequence());
     }
 }
 
@@ -61,7 +61,7 @@ impl Drop for Frame {
         if !std::thread::panicking() {
             self.verify();
         }
-        slots::release(self.lent.pin_word());
+        slots::release(self.0.pin_word());
     }
 }
 

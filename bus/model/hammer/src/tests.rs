@@ -45,7 +45,7 @@ fn read(heap: &Arc<Heap>, in_order: bool, elsewhere: &SyncSender<Frame>) {
                 continue;
             };
             taken += 1;
-            match frame.sequence % 4 {
+            match frame.sequence() % 4 {
                 0 => held.push(frame),
                 1 => elsewhere.send(frame).expect("somebody takes it"),
                 _ => frame.verify(),

@@ -19,11 +19,11 @@ pub(crate) fn the_attachment_goes_once_behind_its_last_use() {
         let gone = Arc::new(AtomicU32::new(0));
         let memory = loom::cell::UnsafeCell::new(7);
         let kept = Kept::new(Attachment { pin_uses: PinUses::new(), memory, gone: gone.clone() });
-        let frame = kept.lend(0);
+        let frame = kept.lend(0, 0, 1);
         let reader = thread::spawn(move || look(&frame));
         // The pin is free again when the frame is gone, and may be used for the next one.
         if kept.pin_uses.first_free(1).is_some() {
-            look(&kept.lend(0));
+            look(&kept.lend(0, 0, 1));
         }
         drop(kept);
         reader.join().unwrap();

@@ -9,6 +9,8 @@ use crate::explore::{Size, explore};
 #[derive(Clone, Copy, Debug)]
 enum Reads {
     Latest,
+    /// As `latest` goes on where the publisher was faster than its first try.
+    Any,
     Next,
     /// Every other read is a `next`, and every other reader begins with one.
     Mixed,
@@ -27,6 +29,7 @@ fn publish_and_read(size: Size, reads: Reads) {
                     reader.release(pin);
                     match (reads, (read + place) % 2) {
                         (Reads::Latest, _) | (Reads::Mixed, 0) => reader.latest(pin),
+                        (Reads::Any, _) => reader.any(pin),
                         (Reads::Next, _) | (Reads::Mixed, _) => {
                             reader.next(pin);
                         }
@@ -52,6 +55,12 @@ fn check(size: Size, reads: Reads, bound: Option<usize>) {
 pub(crate) fn latest_of_one_reader_is_never_torn() {
     check(Size::new(1, 1, 1, 2, 2), Reads::Latest, None);
     check(Size::new(1, 1, 1, 4, 2), Reads::Latest, Some(4));
+}
+
+pub(crate) fn latest_is_never_torn_however_fast_the_publisher() {
+    check(Size::new(1, 1, 1, 2, 2), Reads::Any, None);
+    check(Size::new(1, 1, 1, 4, 2), Reads::Any, Some(4));
+    check(Size::new(2, 1, 1, 3, 2), Reads::Any, Some(2));
 }
 
 pub(crate) fn next_of_one_reader_is_never_torn() {

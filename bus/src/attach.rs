@@ -17,7 +17,7 @@ use crate::keep::PinUses;
 use crate::layout::{Control, FramesHeader, Place, content, flags, state};
 use crate::lease::{Holder, Lease, LeaseSet, Refused};
 use crate::name::StreamName;
-use crate::options::{Content, Rate};
+use crate::options::{Content, Prefault, Rate};
 use crate::place;
 use crate::process::Process;
 use crate::region::{self, Found, FoundPlaces, FramesView, PlacesView};
@@ -48,8 +48,8 @@ pub(crate) struct Attachment {
     pub process: Process,
     site: Site,
     segment: Segment,
-    _frames: ReadMapping,
-    _places: WriteMapping,
+    pub frames: ReadMapping,
+    places: WriteMapping,
     pub lease: Arc<Lease>,
 }
 
@@ -187,12 +187,20 @@ pub(crate) fn find_frames(
         object: site.describe(&segment, Part::Frames),
         stranger,
     };
-    let frames = match segment.attach_read() {
+    let mut frames = match segment.attach_read() {
         Ok(frames) => frames,
         Err(error) if error.is_gone() => return not_found(),
         Err(error) => return Err(failed("attaching the frames of")(error).into()),
     };
-    let (header, geometry) = match region::examine(&frames, name) {
+    let mut found = region::examine(&frames, name);
+    if matches!(&found, Found::Stream(header, ..) if header.flags & flags::HUGE_PAGES != 0)
+        && let Ok(mapping) = segment.attach_read_huge()
+    {
+        // The same memory at another address, and examined there, so that nothing need be believed.
+        found = region::examine(&mapping, name);
+        frames = mapping;
+    }
+    let (header, geometry) = match found {
         Found::Stream(header, geometry, state::READY) => (header, geometry),
         Found::Stream(..) => return not_found(),
         Found::Blank | Found::Unfinished => {
@@ -266,8 +274,8 @@ fn attach_now(
         header,
         site: site.clone(),
         segment,
-        _frames: frames,
-        _places: places,
+        frames,
+        places,
         lease,
     };
     // What an earlier holder of the place left. The lease is ours, so nobody else stores here.
@@ -276,22 +284,19 @@ fn attach_now(
     place.cursor.store(0, Release);
     place.waiting.store(0, Relaxed);
     attachment.introduce(label);
-    attachment.warm_up();
+    warm_up(&attachment.frames, &attachment.header, attachment.geometry());
+    attachment.places.populate(0..attachment.places.bytes());
     Ok(if attachment.is_ready() { Outcome::Attached(Box::new(attachment)) } else { Outcome::Ended })
 }
 
-impl Attachment {
-    /// Maps what will be read soon, where the publisher gave it memory already.
-    fn warm_up(&self) {
-        let geometry = self.geometry();
-        let warm = geometry.payload_of(geometry.warm_slots() as u16);
-        if self.header.flags & flags::HUGE_PAGES != 0 {
-            self._frames.use_huge_pages(geometry.payload_offset..warm);
-        }
-        if self.header.flags & flags::PREFAULT != 0 {
-            self._frames.populate(0..warm);
-        }
-    }
+/// Maps what will be read soon, to which the publisher gave memory already. What are huge pages there are mapped as such.
+pub(crate) fn warm_up(frames: &ReadMapping, header: &FramesHeader, geometry: &Geometry) {
+    let prefault = match header.flags & (flags::PREFAULT | flags::PREFAULT_ALL) {
+        0 => Prefault::Off,
+        flags::PREFAULT => Prefault::Warm,
+        _ => Prefault::All,
+    };
+    frames.populate(geometry.prefaulted(prefault));
 }
 
 fn place_of(lease: &Lease) -> usize {

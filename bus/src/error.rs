@@ -158,12 +158,16 @@ fn remedy(call: &str, error: &io::Error) -> &'static str {
         ("semget", Some(libc::EINVAL)) => {
             "; kernel.sem allows no set of 256 semaphores: raise its first number (SEMMSL) to 256 at least"
         }
+        // Before those below: what these calls miss is neither memory nor ownership, but the right to lock so much.
+        ("shmctl(SHM_LOCK)" | "mlock", Some(libc::ENOMEM | libc::EPERM | libc::EAGAIN)) => {
+            "; raise RLIMIT_MEMLOCK (ulimit -l counts KiB) to all locked memory of this user, or give the program \
+             CAP_IPC_LOCK, or leave lock = false"
+        }
         (_, Some(libc::EACCES | libc::EPERM)) => {
             "; the stream belongs to another user: let its publisher set mode and group (mode = \"0660\", group = …), or \
              run as its owner; with mode = \"0640\", the group can observe it"
         }
         (_, Some(libc::ENOMEM)) => "; there is not enough memory: use fewer slots or smaller frames",
-        ("shmctl(SHM_LOCK)" | "mlock", _) => "; raise RLIMIT_MEMLOCK (ulimit -l), or leave lock = false",
         _ => "",
     }
 }

@@ -4,9 +4,10 @@ use crate::error::GeometryError;
 use crate::layout::{
     FramesHeader, MAX_HELD, MAX_SLOTS, MAX_SUBSCRIBERS, PAGE_BYTES, PLACES_OFFSET, Place, SlotRecord, WINDOW_OFFSET,
 };
-use crate::options::{Slots, StreamOptions};
+use crate::options::{Prefault, Slots, StreamOptions};
 use crate::words::MAX_SEQUENCE;
 use std::mem::size_of;
+use std::ops::Range;
 
 /// Checked numbers: every offset lies in a segment of the size that goes with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -162,9 +163,15 @@ impl Geometry {
         self.slots > self.history + self.max_subscribers * self.max_held
     }
 
-    /// Slots that get their memory before the first frame: the newest frame's, the one before, the one being written.
-    pub(crate) fn warm_slots(&self) -> usize {
-        self.slots.min(3)
+    /// The beginning of the frames segment that is to be mapped before the first frame: everything but the payload, and the
+    /// slots that are asked for. The warm ones are the newest frame's, the one before, the one being written.
+    pub(crate) fn prefaulted(&self, prefault: Prefault) -> Range<usize> {
+        let slots = match prefault {
+            Prefault::Off => 0,
+            Prefault::Warm => self.slots.min(3),
+            Prefault::All => self.slots,
+        };
+        0..self.payload_offset + slots * self.slot_stride
     }
 
     /// Where slot `slot`'s payload begins in the frames segment.

@@ -36,6 +36,7 @@ pub(crate) fn describe(name: &StreamName, options: &StreamOptions, geometry: &Ge
         content: options.content.code(),
         flags: flag(matches!(options.on_full, OnFull::Wait(_)), flags::WAITS)
             | flag(options.prefault != Prefault::Off, flags::PREFAULT)
+            | flag(options.prefault == Prefault::All, flags::PREFAULT_ALL)
             | flag(options.huge_pages, flags::HUGE_PAGES),
         rate_numerator: options.rate.map_or(0, |rate| rate.numerator()),
         rate_denominator: options.rate.map_or(1, |rate| rate.denominator()),

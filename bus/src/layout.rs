@@ -65,8 +65,10 @@ pub(crate) mod flags {
     pub(crate) const WAITS: u32 = 1;
     /// Subscribers map the warm slots at attach.
     pub(crate) const PREFAULT: u32 = 2;
-    /// Large pages were asked for.
+    /// Huge pages were asked for.
     pub(crate) const HUGE_PAGES: u32 = 4;
+    /// Subscribers map all slots at attach.
+    pub(crate) const PREFAULT_ALL: u32 = 8;
 }
 
 /// Start of the frames segment. Written by the creator while [`Control::state`] is `CREATING`, immutable from `READY`

@@ -52,6 +52,7 @@ mod lease;
 mod lifecycle;
 #[cfg(feature = "mark")]
 pub mod mark;
+mod memory;
 mod name;
 mod observer;
 mod options;
@@ -92,6 +93,7 @@ pub use geometry::{Geometry, MAX_HISTORY};
 pub use image_view::ImageView;
 pub use inspect::{StreamStatus, SubscriberStatus, list, remove};
 pub use layout::{FrameInfo, MAX_HELD, MAX_SLOTS, MAX_SUBSCRIBERS, USER_BYTES, UserBytes};
+pub use memory::FramesMemory;
 pub use name::{MAX_NAME_BYTES, StreamName, check_part};
 pub use observer::{Observer, ObserverOptions};
 pub use options::{Content, OnFull, Prefault, Rate, Slots, StreamOptions};

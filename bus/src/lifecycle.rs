@@ -178,7 +178,9 @@ impl Opening<'_> {
                     && header.leases_id == self.lease.set().number()
                     && let Some((segment, places)) = self.attach_places(&header)?
                 {
-                    let mapping = frames.attach_write().map_err(self.failed("attaching"))?;
+                    let mapping = self.attach_frames(&frames)?;
+                    // This process has page tables of its own, and what locked a file has died with its owner.
+                    self.prepare_memory(&mapping, &frames)?;
                     return self.finish(frames, segment, mapping, places);
                 }
                 self.supersede(&frames, &header, geometry, last)
@@ -269,12 +271,12 @@ impl Opening<'_> {
         let trial = created.map_err(self.failed(&format!("creating the new frames ({bytes} bytes) of")))?;
         let attached = trial.attach_write();
         let locked = match &attached {
-            Ok(mapping) if self.options.lock => trial.lock(mapping),
+            Ok(mapping) if self.options.lock => self.lock(&trial, mapping),
             _ => Ok(()),
         };
         trial.remove().map_err(self.failed("removing the trial of"))?;
         attached.map_err(self.failed("attaching the new frames of"))?;
-        Ok(locked.map_err(self.failed("locking the memory of"))?)
+        locked
     }
 
     /// Removes what a rehearsal left whose process was killed in it.
@@ -301,7 +303,7 @@ impl Opening<'_> {
         // Declared before what was made, so given back behind it. (L1)
         let _lease = self.lease.clone();
         let mut made = Made(vec![frames_segment.clone()]);
-        let frames = frames_segment.attach_write().map_err(self.failed("attaching"))?;
+        let frames = self.attach_frames(&frames_segment)?;
         let mut header = self.header();
         header.cookie = random_cookie().map_err(self.failed("making a cookie for"))?;
         header.leases_id = self.lease.set().number();
@@ -358,23 +360,30 @@ impl Opening<'_> {
         }
     }
 
+    /// Attaches the frames that will be published.
+    fn attach_frames(&self, frames: &Segment) -> Result<WriteMapping, OpenError> {
+        let attached = if self.options.huge_pages { frames.attach_write_huge() } else { frames.attach_write() };
+        Ok(attached.map_err(self.failed("attaching"))?)
+    }
+
+    /// Gives the frames the memory that is asked for, and maps it here. Subscribers may be reading what is there.
     fn prepare_memory(&self, frames: &WriteMapping, segment: &Segment) -> Result<(), OpenError> {
-        let slots = match self.options.prefault {
-            Prefault::Off => 0,
-            Prefault::Warm => self.geometry.warm_slots(),
-            Prefault::All => self.geometry.slots,
-        };
-        let payload = self.geometry.payload_offset..self.geometry.payload_offset + slots * self.geometry.slot_stride;
-        if self.options.huge_pages {
-            frames.use_huge_pages(payload.clone());
+        let StreamOptions { prefault, huge_pages, lock, .. } = *self.options;
+        let wanted = self.geometry.prefaulted(prefault);
+        if huge_pages {
+            let now = if prefault == Prefault::Off { 0..0 } else { wanted.clone() };
+            frames.use_huge_pages(now);
         }
-        if slots > 0 {
-            frames.populate(0..payload.end);
-        }
-        if self.options.lock {
-            segment.lock(frames).map_err(self.failed("locking the memory of"))?;
+        frames.populate(wanted);
+        if lock {
+            self.lock(segment, frames)?;
         }
         Ok(())
+    }
+
+    fn lock(&self, segment: &Segment, frames: &WriteMapping) -> Result<(), OpenError> {
+        let action = format!("locking the memory ({} bytes) of", self.geometry.frames_bytes);
+        Ok(segment.lock(frames).map_err(self.failed(&action))?)
     }
 
     /// Sets the access rights, says who publishes, and hands everything over.
@@ -390,6 +399,7 @@ impl Opening<'_> {
             segment.set_access(mode, group).map_err(self.failed("setting mode and group of"))?;
         }
         self.lease.set().set_access(mode, group).map_err(self.failed("setting mode and group of"))?;
+        places.populate(0..places.bytes());
         let frames_view = FramesView::of(&frames, self.geometry);
         let places_view = PlacesView::of(&places, &self.geometry);
         frames_view.stats().publishers.fetch_add(1, Relaxed);

@@ -84,6 +84,7 @@ impl Observer {
     fn on(found: FoundFrames, name: StreamName, site: Site) -> Self {
         let FoundFrames { segment, frames, header, geometry, content } = found;
         let view = FramesView::of(&frames, geometry);
+        attach::warm_up(&frames, &header, &geometry);
         Self { name, site, segment, view, header, content, last: 0, next_look: None, frames }
     }
 

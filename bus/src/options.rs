@@ -125,15 +125,16 @@ pub enum OnFull {
     Wait(Duration),
 }
 
-/// Which slots get their memory before the first frame.
+/// Which slots get their memory before the first frame, and are mapped: by the publisher when it opens the stream, by each
+/// subscriber when it attaches. The pages of headers, records and places always are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Prefault {
-    /// None.
+    /// None: a process's first access to each page of a slot costs it a page fault.
     Off,
     /// The first three: with quick subscribers, no others are ever used.
     #[default]
     Warm,
-    /// All.
+    /// All: no page fault at all, for the memory of all slots.
     All,
 }
 
@@ -168,9 +169,9 @@ pub struct StreamOptions {
     pub on_full: OnFull,
     /// Which slots get their memory at once.
     pub prefault: Prefault,
-    /// Ask for large pages; the kernel may refuse.
+    /// Ask for huge pages; the kernel may refuse ([`Publisher::memory`](crate::Publisher::memory) tells).
     pub huge_pages: bool,
-    /// Keep the frames in memory (`SHM_LOCK`).
+    /// Keep the frames out of swap, for all who read them too (`SHM_LOCK`; files: mlock(2)). Limited by RLIMIT_MEMLOCK.
     pub lock: bool,
     /// Keep the stream when its publisher ends cleanly.
     pub persist: bool,

@@ -11,6 +11,7 @@ use crate::format::ImageShape;
 use crate::geometry::Geometry;
 use crate::layout::{FrameInfo, Place, UserBytes};
 use crate::lifecycle::{self, OwnedStream};
+use crate::memory::FramesMemory;
 use crate::name::StreamName;
 use crate::options::{Content, OnFull, StreamOptions};
 use crate::place::holders;
@@ -226,6 +227,15 @@ impl Publisher {
             Blocked::Held(_) => LoanError::Held { stream, holders, waited },
             Blocked::Unread(_) => LoanError::Unread { stream, holders, waited },
         }
+    }
+
+    /// How this process has the frames mapped: whether the kernel gave huge pages is seen here. For the start or a status
+    /// line: it reads a file of the kernel's.
+    ///
+    /// # Errors
+    /// `/proc/self/smaps` can not be read.
+    pub fn memory(&self) -> std::io::Result<FramesMemory> {
+        FramesMemory::of(&self.stream.frames)
     }
 
     /// Subscribers that are attached and ready. Asks the kernel. 0 in a forked child.

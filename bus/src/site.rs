@@ -155,6 +155,22 @@ impl Segment {
         }
     }
 
+    /// At an address where huge pages can be mapped, if there is one.
+    pub(crate) fn attach_read_huge(&self) -> Result<ReadMapping, CallError> {
+        match self {
+            Segment::SysV(id) => sysv::attach_read_huge(*id),
+            Segment::File(file) => file.attach_read_huge(),
+        }
+    }
+
+    /// At an address where huge pages can be mapped, if there is one.
+    pub(crate) fn attach_write_huge(&self) -> Result<WriteMapping, CallError> {
+        match self {
+            Segment::SysV(id) => sysv::attach_write_huge(*id),
+            Segment::File(file) => file.attach_write_huge(),
+        }
+    }
+
     pub(crate) fn status(&self) -> Result<SegmentStatus, CallError> {
         match self {
             Segment::SysV(id) => sysv::status(*id),

@@ -12,6 +12,7 @@ use crate::geometry::Geometry;
 use crate::keep::Kept;
 use crate::layout::state;
 use crate::lease::Holder;
+use crate::memory::FramesMemory;
 use crate::name::StreamName;
 use crate::options::{Content, Rate};
 use crate::place::SubscriberCounters;
@@ -160,6 +161,15 @@ impl Subscriber {
         let base = self.attachment.frames_view.payload(0).as_ptr().cast_const();
         let geometry = self.geometry();
         base..base.wrapping_add(geometry.slots * geometry.slot_stride)
+    }
+
+    /// How this process has the frames of the present epoch mapped, as
+    /// [`Publisher::memory`](crate::Publisher::memory).
+    ///
+    /// # Errors
+    /// `/proc/self/smaps` can not be read.
+    pub fn memory(&self) -> std::io::Result<FramesMemory> {
+        FramesMemory::of(&self.attachment.frames)
     }
 
     /// Whether somebody publishes the stream. Asks the kernel. In a forked child of the process that attached, it is

@@ -4,6 +4,8 @@
 mod common;
 #[path = "both/costs.rs"]
 mod costs;
+#[path = "both/faults.rs"]
+mod faults;
 #[path = "both/fork.rs"]
 mod fork;
 #[cfg(feature = "mark")]

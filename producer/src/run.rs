@@ -67,6 +67,9 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
         if arguments.unpaced { "unpaced".to_owned() } else { format!("at {rate}") },
         publisher.geometry().slots(),
     );
+    if options.huge_pages {
+        tell_huge_pages(&publisher);
+    }
 
     await_viewers(&publisher, arguments.await_viewers, &stop);
     end_after(arguments.seconds, &stop);
@@ -81,6 +84,22 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
     let (stream, spec) = (order.name.to_string(), arguments.source.to_string());
     let told = reporter.finish(&counts.summary(&stream, &spec, begun.elapsed().as_secs_f64(), waits, waited_ns));
     result.and(told)
+}
+
+/// The kernel does not say when it gives no huge pages.
+fn tell_huge_pages(publisher: &Publisher) {
+    match publisher.memory() {
+        Ok(memory) if memory.huge_bytes == 0 => tracing::warn!(
+            "the kernel gave no huge pages: it has none, memory is too scattered, or \
+             /sys/kernel/mm/transparent_hugepage/shmem_enabled says deny (docs/memory.md)"
+        ),
+        Ok(memory) => tracing::info!(
+            "{} MiB of the frames are in huge pages, {} MiB are mapped",
+            memory.huge_bytes >> 20,
+            memory.mapped_bytes >> 20
+        ),
+        Err(error) => tracing::debug!("can not tell whether there are huge pages: {error}"),
+    }
 }
 
 /// A stream's readers may come in any order; who wants them to see the first frame waits for them here.

@@ -163,3 +163,24 @@ fn another_user_sees_the_streams_that_he_may_read() {
     assert!(output.status.success(), "{output:?}");
     assert!(said.contains(&open.name.to_string()) && !said.contains(&closed.name.to_string()), "{said}");
 }
+
+#[test]
+fn who_may_not_lock_so_much_memory_is_told_the_limit() {
+    let Some(program) = OpenProgram::new() else { return };
+    let config = program.0.path().join("framebus.toml");
+    std::fs::write(&config, "[bus]\nname = \"locked\"\n[streams.camera]\nsize = 100000\nlock = true\n").unwrap();
+    std::fs::set_permissions(&config, PermissionsExt::from_mode(0o644)).unwrap();
+    for limit in ["0", "64"] {
+        let stream = TestStream::new("memlock");
+        let mut denied = Command::new("sh");
+        denied.args(["-c", "ulimit -l \"$1\"; shift; exec \"$@\"", "sh", limit]);
+        denied.arg(program.0.path().join("framebus")).args(["producer", "--source", "raw:/dev/zero", "--frames", "1"]);
+        // The table of the config is the camera's, whatever its bus.
+        denied.arg("--config").arg(&config).args(["--stream", &format!("{}/camera", stream.name.bus())]);
+        denied.args(["--backend", &backend().to_string()]);
+        denied.current_dir("/").env("FRAMEBUS_LOG", "error").uid(SOMEBODY).gid(SOMEBODY);
+        let (code, said) = failure(denied);
+        assert_eq!(code, 1, "{said}");
+        assert!(said.contains("locking the memory (") && said.contains("raise RLIMIT_MEMLOCK"), "{limit}: {said}");
+    }
+}

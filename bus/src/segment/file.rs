@@ -13,7 +13,7 @@ use std::ptr::NonNull;
 
 use memmap2::MmapOptions;
 
-use super::{Kind, Mapping, Part, ReadMapping, SegmentStatus, WriteMapping};
+use super::{Kind, Mapping, Part, ReadMapping, SegmentStatus, WriteMapping, free_huge_address};
 use crate::call::{CallError, call, check};
 use crate::layout::PAGE_BYTES;
 use crate::name::StreamName;
@@ -214,6 +214,17 @@ pub(crate) fn open_number(path: &Path, number: i32, write: bool) -> Result<(File
     Ok((file, status))
 }
 
+/// Maps a file at the address, or elsewhere, where something is mapped there.
+fn map_at(address: NonNull<libc::c_void>, file: &File, bytes: usize, write: bool) -> io::Result<NonNull<u8>> {
+    let protection = if write { libc::PROT_READ | libc::PROT_WRITE } else { libc::PROT_READ };
+    // SAFETY: without MAP_FIXED, the kernel takes no address where something is mapped.
+    let base = unsafe { libc::mmap(address.as_ptr(), bytes, protection, libc::MAP_SHARED, file.as_raw_fd(), 0) };
+    if base == libc::MAP_FAILED {
+        return Err(io::Error::last_os_error());
+    }
+    NonNull::new(base.cast()).ok_or(io::ErrorKind::AddrNotAvailable.into())
+}
+
 /// A file that is a segment, or was a moment ago.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct FileSegment {
@@ -231,19 +242,33 @@ impl FileSegment {
     }
 
     pub(crate) fn attach_read(&self) -> Result<ReadMapping, CallError> {
-        self.attach(false).map(ReadMapping)
+        self.attach(false, false).map(ReadMapping)
+    }
+
+    /// As [`attach_read`](Self::attach_read), at an address where huge pages can be mapped.
+    pub(crate) fn attach_read_huge(&self) -> Result<ReadMapping, CallError> {
+        self.attach(false, true).map(ReadMapping)
     }
 
     pub(crate) fn attach_write(&self) -> Result<WriteMapping, CallError> {
-        self.attach(true).map(WriteMapping)
+        self.attach(true, false).map(WriteMapping)
     }
 
-    fn attach(&self, write: bool) -> Result<Mapping, CallError> {
+    /// As [`attach_write`](Self::attach_write), at an address where huge pages can be mapped.
+    pub(crate) fn attach_write_huge(&self) -> Result<WriteMapping, CallError> {
+        self.attach(true, true).map(WriteMapping)
+    }
+
+    fn attach(&self, write: bool, huge: bool) -> Result<Mapping, CallError> {
         let process = call("madvise", Process::current)?;
         let (file, status) = open_number(&self.path, self.number, write)?;
         let bytes = status.len() as usize;
         if bytes == 0 {
             return Ok(Mapping { base: NonNull::<u128>::dangling().cast(), bytes, process, kind: Kind::Empty });
+        }
+        if huge && let Some(address) = free_huge_address(bytes) {
+            let base = call("mmap", || map_at(address, &file, bytes, write))?;
+            return Mapping { base, bytes, process, kind: Kind::FileAtAddress }.keep_from_children();
         }
         let mut options = MmapOptions::new();
         options.len(bytes);

@@ -1,11 +1,11 @@
 //! System V segments: shmget(2), shmat(2), shmctl(2).
 
-use super::{Kind, Mapping, ReadMapping, SegmentStatus, WriteMapping};
+use super::{Kind, Mapping, ReadMapping, SegmentStatus, WriteMapping, free_huge_address};
 use crate::call::{CallError, call, check};
 use crate::process::Process;
 use crate::site::{Row, Segment};
 use std::io;
-use std::ptr::NonNull;
+use std::ptr::{self, NonNull};
 
 /// A segment's identifier. The kernel does not soon use one again, so it is safe to keep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,27 +74,47 @@ pub(crate) fn set_access(id: SegmentId, mode: u32, group: Option<u32>) -> Result
 
 /// Keeps the segment's pages in memory (`SHM_LOCK`).
 pub(crate) fn lock(id: SegmentId) -> Result<(), CallError> {
-    control(id, libc::SHM_LOCK, std::ptr::null_mut()).map(drop)
+    control(id, libc::SHM_LOCK, ptr::null_mut()).map(drop)
 }
 
 /// Removes the segment's key at once and its memory when the last process detaches.
 pub(crate) fn remove(id: SegmentId) -> Result<(), CallError> {
-    control(id, libc::IPC_RMID, std::ptr::null_mut()).map(drop)
+    control(id, libc::IPC_RMID, ptr::null_mut()).map(drop)
 }
 
 pub(crate) fn attach_read(id: SegmentId) -> Result<ReadMapping, CallError> {
-    attach(id, libc::SHM_RDONLY).map(ReadMapping)
+    attach(id, ptr::null(), libc::SHM_RDONLY).map(ReadMapping)
+}
+
+/// As [`attach_read`], at an address where huge pages can be mapped.
+pub(crate) fn attach_read_huge(id: SegmentId) -> Result<ReadMapping, CallError> {
+    attach_huge(id, libc::SHM_RDONLY).map(ReadMapping)
 }
 
 pub(crate) fn attach_write(id: SegmentId) -> Result<WriteMapping, CallError> {
-    attach(id, 0).map(WriteMapping)
+    attach(id, ptr::null(), 0).map(WriteMapping)
 }
 
-fn attach(id: SegmentId, flags: libc::c_int) -> Result<Mapping, CallError> {
+/// As [`attach_write`], at an address where huge pages can be mapped.
+pub(crate) fn attach_write_huge(id: SegmentId) -> Result<WriteMapping, CallError> {
+    attach_huge(id, 0).map(WriteMapping)
+}
+
+fn attach_huge(id: SegmentId, flags: libc::c_int) -> Result<Mapping, CallError> {
+    let address = free_huge_address(status(id)?.bytes as usize);
+    match address.map(|address| attach(id, address.as_ptr(), flags)) {
+        Some(Ok(mapping)) => Ok(mapping),
+        // Somebody was faster, or it can not be attached at all: this says.
+        _ => attach(id, ptr::null(), flags),
+    }
+}
+
+/// At the address, where nothing is mapped there; with none, where the kernel likes.
+fn attach(id: SegmentId, address: *const libc::c_void, flags: libc::c_int) -> Result<Mapping, CallError> {
     let process = call("madvise", Process::current)?;
     let base = call("shmat", || {
-        // SAFETY: the kernel chooses an address where nothing is mapped.
-        let base = unsafe { libc::shmat(id.0, std::ptr::null(), flags) };
+        // SAFETY: without SHM_REMAP, the kernel takes no address where something is mapped.
+        let base = unsafe { libc::shmat(id.0, address, flags) };
         if base as isize == -1 {
             return Err(io::Error::last_os_error());
         }

@@ -5,17 +5,10 @@ use std::time::{Duration, Instant};
 
 use framebus::*;
 
-use crate::backend;
-use crate::common::{options, status};
+use crate::common::{observe, options, status};
 
 fn name(test: &str) -> StreamName {
     StreamName::new(&format!("test-{}-observer-{test}", std::process::id()), "front").unwrap()
-}
-
-fn observe(name: &StreamName) -> Result<Observer, AttachError> {
-    let mut options = ObserverOptions::default();
-    options.backend = backend();
-    Observer::attach_with(name, &options)
 }
 
 fn publish(publisher: &mut Publisher) -> u64 {

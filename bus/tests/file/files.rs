@@ -2,7 +2,7 @@
 
 use framebus::*;
 
-use crate::common::{attach, options, status};
+use crate::common::{Remove, attach, options, status};
 use crate::directory;
 
 fn name(test: &str) -> StreamName {
@@ -133,4 +133,28 @@ fn a_stream_whose_files_are_deleted_goes_on_in_new_ones() {
     while subscriber.next().unwrap().is_some_and(|frame| frame.info().sequence < last) {}
     assert_eq!(subscriber.counters().last_sequence, last, "sequences go on");
     assert_eq!((subscriber.epoch(), held.info().sequence), (1, 1));
+}
+
+/// Bytes of this process that are locked (proc(5), `VmLck`).
+fn locked_bytes() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmLck:")).unwrap();
+    line.trim().strip_suffix(" kB").unwrap().parse::<u64>().unwrap() * 1024
+}
+
+#[test]
+fn a_stream_is_locked_by_who_makes_it_and_by_who_takes_it_over() {
+    let name = name("lock");
+    let _remove = Remove(&name);
+    let mut options = options(Content::Bytes { capacity: 4096 });
+    (options.lock, options.persist) = (true, true);
+    for _ in 0..2 {
+        let publisher = Publisher::open(&name, &options).unwrap();
+        assert!(locked_bytes() >= publisher.geometry().frames_bytes() as u64);
+        drop(publisher);
+        // What locked it is gone with its mapping.
+        assert_eq!(locked_bytes(), 0);
+    }
+    options.persist = false;
+    drop(Publisher::open(&name, &options).unwrap());
 }

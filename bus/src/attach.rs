@@ -29,7 +29,7 @@ use crate::wait;
 use crate::words::pin;
 
 /// How long to wait before looking again for a stream that is not there.
-const LOOK_AGAIN: Duration = Duration::from_millis(5);
+pub(crate) const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
 /// How long to wait in vain before looking whether the stream is still found by its name, and then each time again.
 pub(crate) const LOOK_FOR_SEGMENT: Duration = Duration::from_secs(1);

@@ -100,3 +100,4 @@ pub use publisher::{Loan, Publisher, PublisherCounters};
 #[cfg(feature = "records")]
 pub use record::{Record, RecordFrame, RecordLoan, RecordPublisher, RecordSubscriber};
 pub use subscriber::{PublisherState, Subscriber, SubscriberOptions, Wait};
+pub use wait::WaitSet;

@@ -19,6 +19,8 @@ mod oracle;
 mod stream;
 #[path = "both/threads.rs"]
 mod threads;
+#[path = "both/waitset.rs"]
+mod waitset;
 
 use std::path::PathBuf;
 

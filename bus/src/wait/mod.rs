@@ -1,0 +1,17 @@
+//! Waiting: for one stream or for the first of many, asleep or looking without pause.
+//!
+//! ```text
+//! Subscriber::wait ─┐
+//! WaitSet::wait ────┴─► any: who is behind? whose epoch has ended? ─► spin ─► look at all of them until T
+//!                                                                 └─► sleep ─► waitv: until T, or a word is woken
+//!                                                                                └─► futex: where there is one word
+//! ```
+//!
+//! Times are `CLOCK_MONOTONIC` in ns, and absolute, as the kernel takes them.
+
+pub(crate) mod any;
+mod futex;
+mod waitv;
+
+pub use any::WaitSet;
+pub(crate) use futex::{sleep, wake_all};

@@ -58,6 +58,11 @@ impl Kept {
         Self(Arc::new(attachment))
     }
 
+    /// A count of its own, for who watches the stream in the subscriber's name.
+    pub(crate) fn share(&self) -> Arc<Attachment> {
+        self.0.clone()
+    }
+
     /// Uses a free pin for a frame.
     #[inline]
     pub(crate) fn lend(&self, pin: usize) -> Lent {

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::time::{Duration, Instant};
 
-use crate::attach::{self, LOOK_AGAIN, LOOK_FOR_SEGMENT};
+use crate::attach::{self, Attachment, LOOK_AGAIN, LOOK_FOR_SEGMENT};
 use crate::backend::Backend;
 use crate::clock::now_ns;
 use crate::error::{AcquireError, AttachError};
@@ -17,7 +17,7 @@ use crate::options::{Content, Rate};
 use crate::place::SubscriberCounters;
 use crate::slots;
 use crate::sync::Ordering::SeqCst;
-use crate::sync::{AtomicU32, fence};
+use crate::sync::{Arc, AtomicU32, fence};
 use crate::wait;
 use crate::words::{MAX_SEQUENCE, unpack};
 
@@ -240,6 +240,21 @@ impl Subscriber {
         self.attachment.is_ready()
     }
 
+    /// The attachment, for who watches the stream in this subscriber's name.
+    pub(crate) fn share_attachment(&self) -> Arc<Attachment> {
+        self.attachment.share()
+    }
+
+    /// Newest sequence acquired; 0 before the first.
+    pub(crate) fn last_sequence(&self) -> u64 {
+        self.last
+    }
+
+    /// False in a forked child of the process that attached.
+    pub(crate) fn is_in_its_process(&self) -> bool {
+        self.attachment.process.is_current()
+    }
+
     /// How it waits.
     pub(crate) fn wait_strategy(&self) -> Wait {
         self.options.wait
@@ -278,8 +293,7 @@ impl Subscriber {
 
     #[inline]
     pub(crate) fn is_behind(&self) -> bool {
-        let (latest, _) = unpack(self.attachment.control().latest.load(Acquire));
-        latest > self.last && latest >= self.attachment.first_sequence()
+        self.attachment.has_newer_than(self.last)
     }
 
     #[inline]
@@ -367,7 +381,7 @@ impl Subscriber {
 
     /// Moves to the stream's next epoch, or to a new stream of the same name. False: there is none before the deadline.
     #[cold]
-    fn follow(&mut self, deadline: Instant) -> Result<bool, AcquireError> {
+    pub(crate) fn follow(&mut self, deadline: Instant) -> Result<bool, AcquireError> {
         let lease = Some(self.attachment.lease.clone());
         match attach::attach(&self.options.backend, &self.name, &self.options.label, lease, Instant::now(), deadline) {
             Ok(attachment) => {

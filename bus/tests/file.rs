@@ -4,6 +4,8 @@
 mod common;
 #[path = "both/costs.rs"]
 mod costs;
+#[path = "both/events.rs"]
+mod events;
 #[path = "file/files.rs"]
 mod files;
 #[path = "both/fork.rs"]

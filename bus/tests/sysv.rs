@@ -4,6 +4,8 @@
 mod common;
 #[path = "both/costs.rs"]
 mod costs;
+#[path = "both/events.rs"]
+mod events;
 #[path = "both/fork.rs"]
 mod fork;
 #[cfg(feature = "mark")]

@@ -119,7 +119,7 @@ fn wait_long<S: BorrowMut<Subscriber>>(
 }
 
 /// All indices below `count`, from `first` on and around.
-fn from(first: usize, count: usize) -> impl Iterator<Item = usize> {
+pub(super) fn from(first: usize, count: usize) -> impl Iterator<Item = usize> {
     (0..count).map(move |offset| (first + offset) % count)
 }
 
@@ -141,12 +141,10 @@ fn sleep<S: BorrowMut<Subscriber>>(subscribers: &[S], turn: usize, ready: usize,
     let mut words = Words::new();
     let order = || from(turn, subscribers.len()).map(|index| subscribers[index].borrow());
     for subscriber in order().filter(|subscriber| subscriber.is_ready()) {
-        if words.is_full() {
-            words.crowd();
+        let (word, expected) = subscriber.announce_sleep();
+        if !words.push(word, expected) {
             break;
         }
-        let (word, expected) = subscriber.announce_sleep();
-        words.push(word, expected);
     }
     if is_quiet(subscribers, ready) {
         words.sleep(until);

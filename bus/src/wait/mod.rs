@@ -7,11 +7,17 @@
 //!                                                                                └─► futex: where there is one word
 //! ```
 //!
+//! Who lives in an event loop can not sleep: the helper, a thread, sleeps for it, and makes an eventfd readable
+//! ([`EventSubscriber`]) or wakes a task (`AsyncSubscriber`).
+//!
 //! Times are `CLOCK_MONOTONIC` in ns, and absolute, as the kernel takes them.
 
 pub(crate) mod any;
+mod events;
 mod futex;
+mod helper;
 mod waitv;
 
 pub use any::WaitSet;
+pub use events::EventSubscriber;
 pub(crate) use futex::{sleep, wake_all};

@@ -61,20 +61,15 @@ impl Words {
         Self { waiters: [waiter; MOST], count: 0, crowded: false }
     }
 
-    /// Whether there is no room for another one. Whoever has more says so with [`crowd`](Self::crowd).
-    pub(super) fn is_full(&self) -> bool {
-        self.count == MOST
-    }
-
-    pub(super) fn push(&mut self, word: &AtomicU32, expected: u32) {
-        let waiter = &mut self.waiters[self.count];
+    /// False: there is no room for it, and the sleep will be short.
+    pub(super) fn push(&mut self, word: &AtomicU32, expected: u32) -> bool {
+        let Some(waiter) = self.waiters.get_mut(self.count) else {
+            self.crowded = true;
+            return false;
+        };
         (waiter.address, waiter.expected) = (word.as_ptr() as u64, expected.into());
         self.count += 1;
-    }
-
-    /// There is more to wait for than these words.
-    pub(super) fn crowd(&mut self) {
-        self.crowded = true;
+        true
     }
 
     /// Sleeps until one of the words is woken, `until` at most, and less where not all can be slept on; returns at once where

@@ -5,7 +5,7 @@ use framebus::*;
 use crate::common::{attach, options};
 
 /// What a child saw, a bit a question.
-fn in_a_child(questions: impl FnOnce() -> u8) -> u8 {
+pub fn in_a_child(questions: impl FnOnce() -> u8) -> u8 {
     // SAFETY: the child uses what its one thread owned, and leaves without running anything else's destructors.
     unsafe {
         let child = libc::fork();

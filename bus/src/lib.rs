@@ -100,4 +100,6 @@ pub use publisher::{Loan, Publisher, PublisherCounters};
 #[cfg(feature = "records")]
 pub use record::{Record, RecordFrame, RecordLoan, RecordPublisher, RecordSubscriber};
 pub use subscriber::{PublisherState, Subscriber, SubscriberOptions, Wait};
+#[cfg(feature = "async")]
+pub use wait::{AsyncSubscriber, FrameStream};
 pub use wait::{EventSubscriber, WaitSet};

@@ -1,5 +1,8 @@
 //! The tests in `both/`, on mapped files; and what is true of files alone.
 
+#[cfg(feature = "async")]
+#[path = "both/asynchronous.rs"]
+mod asynchronous;
 #[path = "both/common.rs"]
 mod common;
 #[path = "both/costs.rs"]

@@ -1,5 +1,8 @@
 //! The tests in `both/`, on System V segments; and what is true of those alone.
 
+#[cfg(feature = "async")]
+#[path = "both/asynchronous.rs"]
+mod asynchronous;
 #[path = "both/common.rs"]
 mod common;
 #[path = "both/costs.rs"]

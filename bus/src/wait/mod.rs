@@ -16,8 +16,12 @@ pub(crate) mod any;
 mod events;
 mod futex;
 mod helper;
+#[cfg(feature = "async")]
+mod tasks;
 mod waitv;
 
 pub use any::WaitSet;
 pub use events::EventSubscriber;
 pub(crate) use futex::{sleep, wake_all};
+#[cfg(feature = "async")]
+pub use tasks::{AsyncSubscriber, FrameStream};

@@ -26,10 +26,10 @@ use crate::site::{Segment, Site};
 use crate::slots::{self, FrameWords};
 use crate::sync::Ordering::{Acquire, Relaxed, Release};
 use crate::wait;
-use crate::words::pin;
+use crate::words::{pin, unpack};
 
 /// How long to wait before looking again for a stream that is not there.
-const LOOK_AGAIN: Duration = Duration::from_millis(5);
+pub(crate) const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
 /// How long to wait in vain before looking whether the stream is still found by its name, and then each time again.
 pub(crate) const LOOK_FOR_SEGMENT: Duration = Duration::from_secs(1);
@@ -77,6 +77,24 @@ impl Attachment {
     /// was there to say in it that it has ended. Asks the kernel.
     pub(crate) fn is_found(&self) -> bool {
         self.site.find(Part::Frames).map_or(true, |found| found.as_ref() == Some(&self.segment))
+    }
+
+    /// Whether the stream's name finds another segment, in which the stream goes on. Asks the kernel.
+    pub(crate) fn has_successor(&self, name: &StreamName) -> bool {
+        match self.site.find(Part::Frames) {
+            // Also where it can not be attached: whoever follows gets to know why.
+            Ok(Some(found)) if found != self.segment => {
+                !matches!(find_frames(&self.site, name, Instant::now()), Ok(Err(_)))
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether there is a frame newer than the one of this sequence.
+    #[inline]
+    pub(crate) fn has_newer_than(&self, sequence: u64) -> bool {
+        let (latest, _) = unpack(self.control().latest.load(Acquire));
+        latest > sequence && latest >= self.first_sequence()
     }
 
     #[inline]

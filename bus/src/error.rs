@@ -487,6 +487,21 @@ pub enum AcquireError {
     },
 }
 
+/// Why a subscriber can not be watched for an event loop.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum WatchError {
+    /// The subscriber was made in a parent process.
+    #[error("this subscriber of stream {stream} was attached before fork(): attach again in the child")]
+    Forked {
+        /// The stream.
+        stream: StreamName,
+    },
+    /// A system call failed: too many open files, or threads.
+    #[error(transparent)]
+    System(#[from] SystemError),
+}
+
 /// Why an observer has no frame.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

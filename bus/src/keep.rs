@@ -65,6 +65,11 @@ impl Kept {
         Self(Arc::new(attachment))
     }
 
+    /// A count of its own, for who watches the stream in the subscriber's name.
+    pub(crate) fn share(&self) -> Arc<Attachment> {
+        self.0.clone()
+    }
+
     /// Uses a free pin for the frame `sequence` in a slot.
     #[inline]
     pub(crate) fn lend(&self, pin: usize, slot: u16, sequence: u64) -> Lent {

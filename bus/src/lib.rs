@@ -77,7 +77,7 @@ pub mod steps;
 mod subscriber;
 #[allow(unsafe_code)] // one instruction
 mod sync;
-#[allow(unsafe_code)] // futexes
+#[allow(unsafe_code)] // futexes, and the helper's place in its process
 mod wait;
 mod words;
 
@@ -85,7 +85,7 @@ pub use backend::{Backend, BackendError, DEFAULT_DIRECTORY};
 pub use clock::now_ns;
 pub use error::{
     AcquireError, AttachError, GeometryError, LoanError, NameError, ObserveError, OpenError, PlaceHolder, RemoveError,
-    ShapeError, Stranger, SystemError,
+    ShapeError, Stranger, SystemError, WatchError,
 };
 pub use format::{ImageShape, PixelFormat, Plane};
 pub use frame::Frame;
@@ -102,3 +102,6 @@ pub use publisher::{Loan, Publisher, PublisherCounters};
 #[cfg(feature = "records")]
 pub use record::{Record, RecordFrame, RecordLoan, RecordPublisher, RecordSubscriber};
 pub use subscriber::{PublisherState, Subscriber, SubscriberOptions, Wait};
+#[cfg(feature = "async")]
+pub use wait::{AsyncSubscriber, FrameStream};
+pub use wait::{EventSubscriber, WaitSet};

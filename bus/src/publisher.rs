@@ -201,7 +201,8 @@ impl Publisher {
             if left.is_zero() {
                 break None;
             }
-            wait::sleep(&self.stream.places_view.header().release_futex, word, left);
+            let until = now_ns().saturating_add(left.as_nanos() as u64);
+            wait::sleep(&self.stream.places_view.header().release_futex, word, until);
         };
         slots::end_wait(self.stream.places_view.header());
         let (stats, waited) = (self.stream.frames_view.stats(), begun.elapsed());

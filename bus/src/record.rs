@@ -195,6 +195,11 @@ impl<T: Record> RecordSubscriber<T> {
     pub fn subscriber(&self) -> &Subscriber {
         &self.subscriber
     }
+
+    /// The subscriber underneath, for a [`WaitSet`](crate::WaitSet).
+    pub fn subscriber_mut(&mut self) -> &mut Subscriber {
+        &mut self.subscriber
+    }
 }
 
 /// A [`Frame`] that dereferences to the record.

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::time::{Duration, Instant};
 
-use crate::attach::{self, LOOK_FOR_SEGMENT};
+use crate::attach::{self, Attachment, LOOK_AGAIN, LOOK_FOR_SEGMENT};
 use crate::backend::Backend;
 use crate::clock::now_ns;
 use crate::error::{AcquireError, AttachError};
@@ -18,7 +18,7 @@ use crate::options::{Content, Rate};
 use crate::place::SubscriberCounters;
 use crate::slots;
 use crate::sync::Ordering::SeqCst;
-use crate::sync::fence;
+use crate::sync::{Arc, AtomicU32, fence};
 use crate::wait;
 use crate::words::{MAX_SEQUENCE, unpack};
 
@@ -86,8 +86,8 @@ pub struct Subscriber {
     start: u64,
     counters: SubscriberCounters,
     epoch: u64,
-    /// When to look whether the stream is still found by its name, while waits are in vain.
-    next_look: Option<Instant>,
+    /// When to look whether the stream is still found by its name, while waits are in vain; `CLOCK_MONOTONIC` ns.
+    next_look: Option<u64>,
 }
 
 impl Subscriber {
@@ -229,60 +229,9 @@ impl Subscriber {
     ///
     /// # Errors
     /// As for [`latest`](Self::latest), but for `AllHeld`.
+    #[inline]
     pub fn wait(&mut self, deadline: Instant) -> Result<bool, AcquireError> {
-        loop {
-            self.check_process()?;
-            if self.is_behind() {
-                self.next_look = None;
-                return Ok(true);
-            }
-            if !self.attachment.is_ready() {
-                if !self.follow(deadline)? {
-                    return Ok(false);
-                }
-                continue;
-            }
-            let now = Instant::now();
-            let look = *self.next_look.get_or_insert(now + LOOK_FOR_SEGMENT);
-            if now >= look {
-                self.next_look = None;
-                if !self.attachment.is_found() && self.follow(now)? {
-                    continue;
-                }
-            }
-            let pause = deadline.min(look);
-            match self.options.wait {
-                Wait::Spin => {
-                    let mut looks = 0_u32;
-                    while !self.is_behind() && self.attachment.is_ready() {
-                        std::hint::spin_loop();
-                        looks = looks.wrapping_add(1);
-                        // The clock is much dearer than a look.
-                        if looks.is_multiple_of(64) {
-                            let now = Instant::now();
-                            if now >= deadline {
-                                return Ok(false);
-                            }
-                            if now >= pause {
-                                break;
-                            }
-                        }
-                    }
-                }
-                Wait::Block => {
-                    if now >= deadline {
-                        return Ok(false);
-                    }
-                    let left = pause.saturating_duration_since(now);
-                    let place = self.attachment.place();
-                    let word = slots::announce_sleep(self.attachment.words(), place);
-                    if !self.is_behind() && self.attachment.is_ready() {
-                        wait::sleep(&self.attachment.control().futex, word, left);
-                    }
-                    slots::end_sleep(place);
-                }
-            }
-        }
+        Ok(wait::any::wait(std::slice::from_mut(self), 0, deadline)?.is_some())
     }
 
     /// Whether there is a frame newer than the last one taken. No system call; false in a forked child.
@@ -291,10 +240,76 @@ impl Subscriber {
         self.attachment.process.is_current() && self.is_behind()
     }
 
+    /// Whether there is a frame newer than the last one taken, for a wait.
     #[inline]
-    fn is_behind(&self) -> bool {
-        let (latest, _) = unpack(self.attachment.control().latest.load(Acquire));
-        latest > self.last && latest >= self.attachment.first_sequence()
+    pub(crate) fn is_behind_here(&mut self) -> Result<bool, AcquireError> {
+        self.check_process()?;
+        let behind = self.is_behind();
+        if behind {
+            self.next_look = None;
+        }
+        Ok(behind)
+    }
+
+    #[inline]
+    pub(crate) fn is_ready(&self) -> bool {
+        self.attachment.is_ready()
+    }
+
+    /// The attachment, for who watches the stream in this subscriber's name.
+    pub(crate) fn share_attachment(&self) -> Arc<Attachment> {
+        self.attachment.share()
+    }
+
+    /// Newest sequence acquired; 0 before the first.
+    pub(crate) fn last_sequence(&self) -> u64 {
+        self.last
+    }
+
+    /// False in a forked child of the process that attached.
+    pub(crate) fn is_in_its_process(&self) -> bool {
+        self.attachment.process.is_current()
+    }
+
+    /// How it waits.
+    pub(crate) fn wait_strategy(&self) -> Wait {
+        self.options.wait
+    }
+
+    /// Follows a stream that has ended, or that is not found by its name any more: `None`, it has moved. Otherwise when to
+    /// look again.
+    pub(crate) fn look(&mut self, now: u64) -> Result<Option<u64>, AcquireError> {
+        let ready = self.attachment.is_ready();
+        let pace = if ready { LOOK_FOR_SEGMENT } else { LOOK_AGAIN }.as_nanos() as u64;
+        let again = now + pace;
+        match self.next_look {
+            // An epoch that has ended since is followed at once: the time was set at the slower pace.
+            Some(look) if now < look && (ready || look <= again) => return Ok(Some(look)),
+            None if ready => {}
+            _ => {
+                if !(ready && self.attachment.is_found()) && self.follow(Instant::now())? {
+                    self.next_look = None;
+                    return Ok(None);
+                }
+            }
+        }
+        self.next_look = Some(again);
+        Ok(Some(again))
+    }
+
+    /// Says that it is about to sleep; the word to sleep on, and what is in it. The caller looks once more before it does.
+    pub(crate) fn announce_sleep(&self) -> (&AtomicU32, u32) {
+        let expected = slots::announce_sleep(self.attachment.words(), self.attachment.place());
+        (&self.attachment.control().futex, expected)
+    }
+
+    pub(crate) fn end_sleep(&self) {
+        slots::end_sleep(self.attachment.place());
+    }
+
+    #[inline]
+    pub(crate) fn is_behind(&self) -> bool {
+        self.attachment.has_newer_than(self.last)
     }
 
     #[inline]
@@ -382,7 +397,7 @@ impl Subscriber {
 
     /// Moves to the stream's next epoch, or to a new stream of the same name. False: there is none before the deadline.
     #[cold]
-    fn follow(&mut self, deadline: Instant) -> Result<bool, AcquireError> {
+    pub(crate) fn follow(&mut self, deadline: Instant) -> Result<bool, AcquireError> {
         let lease = Some(self.attachment.lease.clone());
         match attach::attach(&self.options.backend, &self.name, &self.options.label, lease, Instant::now(), deadline) {
             Ok(attachment) => {

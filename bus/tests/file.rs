@@ -1,9 +1,14 @@
 //! The tests in `both/`, on mapped files; and what is true of files alone.
 
+#[cfg(feature = "async")]
+#[path = "both/asynchronous.rs"]
+mod asynchronous;
 #[path = "both/common.rs"]
 mod common;
 #[path = "both/costs.rs"]
 mod costs;
+#[path = "both/events.rs"]
+mod events;
 #[path = "both/faults.rs"]
 mod faults;
 #[path = "file/files.rs"]
@@ -21,6 +26,8 @@ mod oracle;
 mod stream;
 #[path = "both/threads.rs"]
 mod threads;
+#[path = "both/waitset.rs"]
+mod waitset;
 
 use std::path::PathBuf;
 

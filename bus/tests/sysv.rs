@@ -1,9 +1,14 @@
 //! The tests in `both/`, on System V segments; and what is true of those alone.
 
+#[cfg(feature = "async")]
+#[path = "both/asynchronous.rs"]
+mod asynchronous;
 #[path = "both/common.rs"]
 mod common;
 #[path = "both/costs.rs"]
 mod costs;
+#[path = "both/events.rs"]
+mod events;
 #[path = "both/faults.rs"]
 mod faults;
 #[path = "both/fork.rs"]
@@ -21,6 +26,8 @@ mod oracle;
 mod stream;
 #[path = "both/threads.rs"]
 mod threads;
+#[path = "both/waitset.rs"]
+mod waitset;
 
 use framebus::{Backend, StreamName};
 

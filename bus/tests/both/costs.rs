@@ -1,5 +1,6 @@
 //! What the hot path does not do: no copy, no system call.
 
+use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -99,7 +100,15 @@ fn runs_without_system_calls(work: impl FnOnce(&AtomicBool) + Send + 'static) ->
 
 #[test]
 fn publishing_and_acquiring_make_no_system_call() {
-    let (mut publisher, mut subscriber) = stream("calls", 4096);
+    let (mut publisher, subscriber) = stream("calls", 4096);
+    // Who was watched for an event loop, and is no longer, costs no more than others.
+    let mut watched = EventSubscriber::new(subscriber).unwrap();
+    publisher.loan().unwrap().publish();
+    let mut poll = libc::pollfd { fd: watched.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+    // SAFETY: one pollfd, which lives through the call.
+    assert_eq!(unsafe { libc::poll(&mut poll, 1, 20_000) }, 1);
+    watched.try_latest().unwrap();
+    let mut subscriber = watched.into_subscriber();
     let name = publisher.name().clone();
     let without = runs_without_system_calls(move |done| {
         for _ in 0..1000 {

@@ -5,7 +5,7 @@ use framebus::*;
 use crate::common::{attach, options};
 
 /// What a child saw, a bit a question.
-fn in_a_child(questions: impl FnOnce() -> u8) -> u8 {
+pub fn in_a_child(questions: impl FnOnce() -> u8) -> u8 {
     // SAFETY: the child uses what its one thread owned, and leaves without running anything else's destructors.
     unsafe {
         let child = libc::fork();
@@ -62,6 +62,42 @@ fn read_number(pipe: i32) -> i32 {
     i32::from_ne_bytes(bytes)
 }
 
+/// A process that publishes one frame of 64 bytes, and then nothing more.
+#[cfg(feature = "async")]
+pub struct ForkedPublisher(i32);
+
+#[cfg(feature = "async")]
+impl ForkedPublisher {
+    pub fn kill(self) {
+        // SAFETY: our own child, which nobody else waits for.
+        unsafe {
+            libc::kill(self.0, libc::SIGKILL);
+            libc::waitpid(self.0, std::ptr::null_mut(), 0);
+        }
+    }
+}
+
+#[cfg(feature = "async")]
+pub fn fork_publisher(name: &StreamName) -> ForkedPublisher {
+    let mut pipe = [0; 2];
+    // SAFETY: pipe fills two numbers. The child uses what its one thread makes, and does not return.
+    unsafe {
+        assert_eq!(libc::pipe(pipe.as_mut_ptr()), 0);
+        let child = libc::fork();
+        if child == 0 {
+            let mut publisher = Publisher::open(name, &options(Content::Bytes { capacity: 64 })).unwrap();
+            publisher.loan().unwrap().publish();
+            libc::write(pipe[1], 1_i32.to_ne_bytes().as_ptr().cast(), 4);
+            libc::sleep(60);
+            libc::_exit(1);
+        }
+        read_number(pipe[0]);
+        libc::close(pipe[0]);
+        libc::close(pipe[1]);
+        ForkedPublisher(child)
+    }
+}
+
 #[test]
 fn a_forked_child_does_not_keep_the_leases_of_its_dead_parent() {
     let name = StreamName::new(&format!("test-{}-orphan", std::process::id()), "front").unwrap();
@@ -75,9 +111,9 @@ fn a_forked_child_does_not_keep_the_leases_of_its_dead_parent() {
                 publisher.loan().unwrap().publish();
                 let mut subscriber = attach(&name).unwrap();
                 let held = subscriber.latest().unwrap().unwrap();
-                let child = libc::fork();
-                if child != 0 {
-                    libc::write(pipe[1], child.to_ne_bytes().as_ptr().cast(), 4);
+                if libc::fork() == 0 {
+                    // Only now it has closed what it inherited.
+                    libc::write(pipe[1], libc::getpid().to_ne_bytes().as_ptr().cast(), 4);
                 }
                 libc::sleep(60);
                 std::mem::forget((publisher, subscriber, held));

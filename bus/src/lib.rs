@@ -101,7 +101,7 @@ pub use place::SubscriberCounters;
 pub use publisher::{Loan, Publisher, PublisherCounters};
 #[cfg(feature = "records")]
 pub use record::{Record, RecordFrame, RecordLoan, RecordPublisher, RecordSubscriber};
-pub use subscriber::{PublisherState, Subscriber, SubscriberOptions, Wait};
+pub use subscriber::{DEFAULT_SPIN_BUDGET_PERCENT, PublisherState, Subscriber, SubscriberOptions, Wait};
 #[cfg(feature = "async")]
 pub use wait::{AsyncSubscriber, FrameStream};
-pub use wait::{EventSubscriber, WaitSet};
+pub use wait::{EventSubscriber, PredictionCounters, WaitSet};

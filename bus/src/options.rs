@@ -92,6 +92,11 @@ impl Rate {
         f64::from(self.numerator) / f64::from(self.denominator)
     }
 
+    /// Time of a frame, ns.
+    pub(crate) fn period_ns(&self) -> f64 {
+        1e9 / self.hz()
+    }
+
     /// Time of `frames` frames.
     pub fn time_of(&self, frames: u64) -> Duration {
         let ns = u128::from(frames) * u128::from(self.denominator) * 1_000_000_000 / u128::from(self.numerator);

@@ -20,7 +20,12 @@ use crate::slots;
 use crate::sync::Ordering::SeqCst;
 use crate::sync::{Arc, AtomicU32, fence};
 use crate::wait;
+use crate::wait::PredictionCounters;
+use crate::wait::predict::Predictor;
 use crate::words::{MAX_SEQUENCE, unpack};
+
+/// Default of [`SubscriberOptions::spin_budget_percent`].
+pub const DEFAULT_SPIN_BUDGET_PERCENT: f32 = 2.0;
 
 /// How a subscriber waits for the next frame.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -31,16 +36,23 @@ pub enum Wait {
     Block,
     /// Look without pause: the least latency, at the price of a core.
     Spin,
+    /// Sleep until shortly before the next frame is due, and spin from there: on a periodic stream, such as a camera's, the
+    /// latency of spinning at a few per cent of a core. When the frames are due is learned from when they were
+    /// published; where that can not be foretold, it is as [`Block`](Self::Block).
+    Predict,
 }
 
 /// What a subscriber wants.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct SubscriberOptions {
     /// What the stream is made of: what its publisher uses.
     pub backend: Backend,
     /// How [`Subscriber::wait`] waits.
     pub wait: Wait,
+    /// With [`Wait::Predict`]: most time that may be spent spinning, in per cent of a core, on average over a few frames; 2
+    /// as a rule. Frames that can not be met within it are slept for.
+    pub spin_budget_percent: f32,
     /// On a stream whose publisher waits (`on_full = "wait"`): it shall wait for this subscriber's
     /// [`next`](Subscriber::next), so that no frame is missed.
     pub lossless: bool,
@@ -48,6 +60,19 @@ pub struct SubscriberOptions {
     pub label: String,
     /// How long to wait for a stream that is not there.
     pub patience: Duration,
+}
+
+impl Default for SubscriberOptions {
+    fn default() -> Self {
+        Self {
+            backend: Backend::default(),
+            wait: Wait::default(),
+            spin_budget_percent: DEFAULT_SPIN_BUDGET_PERCENT,
+            lossless: false,
+            label: String::new(),
+            patience: Duration::ZERO,
+        }
+    }
 }
 
 /// What became of a stream's publisher.
@@ -88,6 +113,8 @@ pub struct Subscriber {
     epoch: u64,
     /// When to look whether the stream is still found by its name, while waits are in vain; `CLOCK_MONOTONIC` ns.
     next_look: Option<u64>,
+    /// With [`Wait::Predict`].
+    predictor: Option<Box<Predictor>>,
 }
 
 impl Subscriber {
@@ -111,7 +138,10 @@ impl Subscriber {
         let attachment = attach::attach(&options.backend, name, &options.label, None, begun, begun + options.patience)?;
         let (name, attachment) = (name.clone(), Kept::new(attachment));
         let counters = SubscriberCounters::default();
-        let mut subscriber = Self { name, options, attachment, last: 0, start: 0, counters, epoch: 0, next_look: None };
+        let predictor = (options.wait == Wait::Predict)
+            .then(|| Box::new(Predictor::new(f64::from(options.spin_budget_percent) / 100.0)));
+        let (last, start, epoch, next_look) = (0, 0, 0, None);
+        let mut subscriber = Self { name, options, attachment, last, start, counters, epoch, next_look, predictor };
         subscriber.begin_epoch();
         Ok(subscriber)
     }
@@ -149,6 +179,11 @@ impl Subscriber {
     /// What this subscriber has counted since it was made.
     pub fn counters(&self) -> SubscriberCounters {
         self.counters
+    }
+
+    /// How well frames were foretold; all 0 without [`Wait::Predict`].
+    pub fn predictions(&self) -> PredictionCounters {
+        self.predictor.as_ref().map(|predictor| predictor.counters).unwrap_or_default()
     }
 
     /// Frames that are held at present.
@@ -276,6 +311,11 @@ impl Subscriber {
         self.options.wait
     }
 
+    /// Who foretells this stream's frames, where they go on.
+    pub(crate) fn predictor(&mut self) -> Option<&mut Predictor> {
+        self.predictor.as_deref_mut()
+    }
+
     /// Follows a stream that has ended, or that is not found by its name any more: `None`, it has moved. Otherwise when to
     /// look again.
     pub(crate) fn look(&mut self, now: u64) -> Result<Option<u64>, AcquireError> {
@@ -360,7 +400,11 @@ impl Subscriber {
             slots::release(&self.attachment.place().pins[pin]);
             return Err(self.overwritten());
         }
-        Ok(Frame::new(self.attachment.lend(pin, slot, sequence)))
+        let frame = Frame::new(self.attachment.lend(pin, slot, sequence));
+        if let Some(predictor) = &mut self.predictor {
+            predictor.took(sequence, frame.info().publish_ns);
+        }
+        Ok(frame)
     }
 
     /// The sequence that is next in order.
@@ -422,6 +466,9 @@ impl Subscriber {
             let (latest, _) = unpack(self.attachment.control().latest.load(Acquire));
             let history = self.geometry().history as u64;
             self.start = (latest + 1).saturating_sub(history).max(base + 1);
+        }
+        if let Some(predictor) = &mut self.predictor {
+            predictor.begin_epoch(self.attachment.rate().map(|rate| rate.period_ns()));
         }
         let shared = &self.attachment.place().counters;
         shared.seen.store(self.counters.seen, Relaxed);

@@ -96,7 +96,9 @@ impl Bus {
     /// [`BusError::UnknownStream`].
     pub fn subscriber_options(&self, stream: &str) -> Result<SubscriberOptions, BusError> {
         let mut options = SubscriberOptions::default();
-        options.wait = self.stream(stream)?.wait;
+        let config = self.stream(stream)?;
+        options.wait = config.wait.unwrap_or_default();
+        options.spin_budget_percent = config.spin_budget_percent.unwrap_or(options.spin_budget_percent);
         options.backend = self.config.bus.backend.clone();
         Ok(options)
     }

@@ -15,7 +15,7 @@ const FILE_NAME: &str = "framebus.toml";
 const DEMO_ORIGIN: &str = "built-in demo";
 
 /// What a configuration file says.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     /// The table `[bus]`.
     pub bus: BusConfig,
@@ -39,15 +39,18 @@ pub struct BusConfig {
 }
 
 /// What the file says of a stream.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct StreamConfig {
     /// How its publisher opens it. Backend and mode are the bus's; the group is known to [`Bus`](crate::Bus) only.
     ///
     /// Where the file gives a `type` and no `size`, the content is a record of 0 bytes: see
     /// [`size_is_known`](StreamConfig::size_is_known).
     pub options: StreamOptions,
-    /// How its subscribers wait, unless they decide themselves.
-    pub wait: Wait,
+    /// How its subscribers wait, unless they decide themselves; `None` where the file does not say.
+    pub wait: Option<Wait>,
+    /// With `wait = "predict"`: [`SubscriberOptions::spin_budget_percent`](framebus::SubscriberOptions), where the file
+    /// says it.
+    pub spin_budget_percent: Option<f32>,
 }
 
 impl StreamConfig {

@@ -11,7 +11,7 @@ use framebus::{
 use std::time::Duration;
 use toml::de::DeValue;
 
-pub(crate) const KEYS: [&str; 18] = [
+pub(crate) const KEYS: [&str; 19] = [
     "width",
     "height",
     "format",
@@ -26,6 +26,7 @@ pub(crate) const KEYS: [&str; 18] = [
     "on_full",
     "wait_ms",
     "wait",
+    "spin_budget_percent",
     "prefault",
     "huge_pages",
     "lock",
@@ -53,11 +54,12 @@ pub(crate) fn read(section: &mut Section<'_, '_>, memory_bytes: Option<u64>) -> 
     set(&mut options.huge_pages, section.boolean("huge_pages"));
     set(&mut options.lock, section.boolean("lock"));
     set(&mut options.persist, section.boolean("persist"));
-    let wait = section.choice("wait", &[("block", Wait::Block), ("spin", Wait::Spin)]).unwrap_or_default();
+    let wait = section.choice("wait", &[("block", Wait::Block), ("spin", Wait::Spin), ("predict", Wait::Predict)]);
+    let spin_budget_percent = spin_budget(section, wait);
     if section.accepted(&NUMBER_KEYS) {
         check_together(section, &options, memory_bytes);
     }
-    known.then_some(StreamConfig { options, wait })
+    known.then_some(StreamConfig { options, wait, spin_budget_percent })
 }
 
 fn set<T>(option: &mut T, value: Option<T>) {
@@ -122,6 +124,28 @@ fn on_full(section: &mut Section<'_, '_>) -> Option<OnFull> {
     }
     let patience = Duration::from_millis(wait_ms.unwrap_or(DEFAULT_WAIT_MS).into());
     waits.map(|waits| if waits { OnFull::Wait(patience) } else { OnFull::Drop })
+}
+
+/// Per cent of a core.
+fn spin_budget(section: &mut Section<'_, '_>, wait: Option<Wait>) -> Option<f32> {
+    const KEY: &str = "spin_budget_percent";
+    const RANGE: &str = "expected 0.1 to 100 per cent of a core";
+    let (number, found) = match section.value(KEY)?.get_ref() {
+        DeValue::Float(number) => (number.as_str().parse().ok(), number.to_string()),
+        DeValue::Integer(number) => (number.to_string().parse().ok(), number.to_string()),
+        _ => {
+            section.refuse_type(KEY, "a number", RANGE);
+            return None;
+        }
+    };
+    let budget: Option<f32> = number.filter(|percent| (0.1..=100.0).contains(percent));
+    if budget.is_none() {
+        section.refuse(KEY, format!("{KEY} = {found} is out of range"), RANGE);
+    } else if wait != Some(Wait::Predict) && (wait.is_some() || !section.has("wait")) {
+        let help = "add wait = \"predict\", or remove `spin_budget_percent`";
+        section.refuse_key(KEY, "`spin_budget_percent` needs wait = \"predict\"", help);
+    }
+    budget
 }
 
 fn prefault(section: &mut Section<'_, '_>) -> Option<Prefault> {

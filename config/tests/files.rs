@@ -18,7 +18,7 @@ fn what_is_not_said_has_the_default_of_the_library() {
     let front = &config.streams["front"];
     let shape = ImageShape::new(64, 48, PixelFormat::Rgb8).unwrap();
     assert_eq!(front.options, StreamOptions::new(Content::Image(shape)));
-    assert_eq!(front.wait, Wait::Block);
+    assert_eq!(front.wait, None);
 }
 
 #[test]
@@ -62,7 +62,7 @@ fn every_key_arrives_in_its_option() {
     (expected.huge_pages, expected.lock, expected.persist) = (true, true, true);
     expected.mode = 0o660;
     assert_eq!(config.streams["front"].options, expected);
-    assert_eq!(config.streams["front"].wait, Wait::Spin);
+    assert_eq!(config.streams["front"].wait, Some(Wait::Spin));
 }
 
 #[test]

@@ -27,9 +27,13 @@ pub struct Arguments {
     #[arg(long, value_enum, default_value_t)]
     pub mode: Mode,
 
-    /// How to wait for the next frame; without it, what the config says of the stream, else block
+    /// How to wait for the next frame; without it, what the config says of the stream, else predict
     #[arg(long, value_enum)]
     pub wait: Option<WaitKind>,
+
+    /// With predict: most time to spend spinning, in per cent of a core; without it, what the config says, else 2
+    #[arg(long, value_name = "PERCENT", value_parser = percent)]
+    pub spin_budget: Option<f32>,
 
     /// Check every byte of every frame against the mark in it; torn frames make exit code 1
     ///
@@ -108,6 +112,8 @@ pub enum WaitKind {
     Block,
     /// Look without pause: the least latency, at the price of a core
     Spin,
+    /// Sleep until shortly before the next frame is due, and spin from there; without a rhythm as block
+    Predict,
 }
 
 impl From<WaitKind> for framebus::Wait {
@@ -115,6 +121,7 @@ impl From<WaitKind> for framebus::Wait {
         match kind {
             WaitKind::Block => framebus::Wait::Block,
             WaitKind::Spin => framebus::Wait::Spin,
+            WaitKind::Predict => framebus::Wait::Predict,
         }
     }
 }
@@ -139,6 +146,14 @@ fn positive_seconds(text: &str) -> Result<Duration, String> {
         // A nanosecond is where the figures begin to have a meaning.
         Duration::ZERO => Err(format!("{text} s is out of range: expected more than 0")),
         time => Ok(time),
+    }
+}
+
+fn percent(text: &str) -> Result<f32, String> {
+    let percent: f32 = text.parse().map_err(|_| format!("{text:?} is no number of per cent"))?;
+    match (0.1..=100.0).contains(&percent) {
+        true => Ok(percent),
+        false => Err(format!("{text} is out of range: expected 0.1 to 100 per cent of a core")),
     }
 }
 
@@ -180,6 +195,7 @@ mod tests {
         assert!(parse(&["--patience", "-1"]).is_err());
         assert!(parse(&["--patience", "soon"]).unwrap_err().contains("no number of seconds"));
         assert!(parse(&["--frames", "0"]).is_err());
+        assert!(parse(&["--spin-budget", "0"]).unwrap_err().contains("0.1 to 100"));
         assert!(parse(&["--snapshot-after", "3"]).unwrap_err().contains("--snapshot"));
         assert!(parse(&["--snapshot", "a.JPG", "--patience", "0", "--mode", "every", "--pipe", "y4m"]).is_ok());
     }

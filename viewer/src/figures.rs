@@ -3,7 +3,7 @@
 //! Latency is the time from a frame's publication to the moment this viewer has it. Frames that were there before the
 //! viewer came are not in it: their age says when the viewer was started, not how quick the bus is.
 
-use framebus::SubscriberCounters;
+use framebus::{PredictionCounters, SubscriberCounters};
 use hdrhistogram::Histogram;
 use serde::Serialize;
 use std::time::Duration;
@@ -16,11 +16,13 @@ pub(crate) struct Counts {
     pub missed: u64,
     pub verified: u64,
     pub torn: u64,
+    pub predictions: PredictionCounters,
 }
 
 impl Counts {
-    pub(crate) fn new(counters: SubscriberCounters, verified: u64, torn: u64) -> Self {
-        Self { frames: counters.seen, skipped: counters.skipped, missed: counters.missed, verified, torn }
+    pub(crate) fn new(counters: SubscriberCounters, predictions: PredictionCounters, verified: u64, torn: u64) -> Self {
+        let SubscriberCounters { seen: frames, skipped, missed, .. } = counters;
+        Self { frames, skipped, missed, verified, torn, predictions }
     }
 
     fn since(self, earlier: Self) -> Self {
@@ -30,6 +32,8 @@ impl Counts {
             missed: self.missed - earlier.missed,
             verified: self.verified - earlier.verified,
             torn: self.torn - earlier.torn,
+            // Told of the whole run only.
+            predictions: self.predictions,
         }
     }
 }
@@ -127,6 +131,12 @@ pub struct Summary {
     pub latency_p99_ns: Option<u64>,
     /// Longest latency, in ns.
     pub latency_max_ns: Option<u64>,
+    /// Frames that came while they were spun for (`--wait predict`).
+    pub predicted: u64,
+    /// Frames that were spun for in vain, or that came before the spinning began.
+    pub mispredicted: u64,
+    /// Time spun for them, in ns.
+    pub spun_ns: u64,
     /// Sequence of the first frame taken; `None` where there was none.
     pub first_sequence: Option<u64>,
     /// Sequence of the last frame taken; `None` where there was none.
@@ -239,6 +249,9 @@ impl Figures {
             latency_p50_ns,
             latency_p99_ns,
             latency_max_ns,
+            predicted: counts.predictions.hit,
+            mispredicted: counts.predictions.early + counts.predictions.late,
+            spun_ns: counts.predictions.spun_ns,
             first_sequence: self.first.map(|first| first.sequence),
             last_sequence: self.last.map(|last| last.sequence),
             seconds: seconds.as_secs_f64(),
@@ -308,6 +321,9 @@ mod tests {
             "latency_p50_ns",
             "latency_p99_ns",
             "latency_max_ns",
+            "predicted",
+            "mispredicted",
+            "spun_ns",
             "first_sequence",
             "last_sequence",
         ] {

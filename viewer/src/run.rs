@@ -65,7 +65,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     };
 
     let mut options = SubscriberOptions::default();
-    options.wait = target.wait;
+    (options.wait, options.spin_budget_percent) = (target.wait, target.spin_budget_percent);
     options.backend = target.backend.clone();
     options.lossless = arguments.mode == Mode::Every;
     options.label = arguments.label.clone();

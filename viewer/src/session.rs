@@ -141,7 +141,7 @@ impl<'a> Session<'a> {
     fn counts(&self) -> Counts {
         let (verified, torn) =
             self.tasks.verifier.as_ref().map_or((0, 0), |verifier| (verifier.verified, verifier.torn));
-        Counts::new(self.subscriber.counters(), verified, torn)
+        Counts::new(self.subscriber.counters(), self.subscriber.predictions(), verified, torn)
     }
 
     /// What is due by the clock, and whether it is time to end.

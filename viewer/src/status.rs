@@ -154,6 +154,11 @@ fn summary_text(summary: &Summary, verify: bool) -> String {
         let [p50, p99, max] = [p50, p99, max].map(time_text);
         text.push_str(&format!("\nlatency p50 {p50}, p99 {p99}, max {max}"));
     }
+    let foretold = summary.predicted + summary.mispredicted;
+    if foretold > 0 {
+        let spun = 100.0 * summary.spun_ns as f64 / 1e9 / summary.seconds;
+        text.push_str(&format!("\nforetold {} of {foretold}, spinning for {spun:.2} % of the time", summary.predicted));
+    }
     let published = summary.published();
     text.push_str(&match skipped {
         0 => "\nskipped 0".to_owned(),
@@ -202,7 +207,7 @@ mod tests {
         let mut figures = Figures::new("robot/front".into(), "viewer".into()).unwrap();
         figures.saw(3, 0, 0, Some(1500));
         figures.saw(13, 0, 500_000_000, Some(2500));
-        let counts = Counts { frames: 2, skipped: 7, missed: 2, verified: 2, torn: 1 };
+        let counts = Counts { frames: 2, skipped: 7, missed: 2, verified: 2, torn: 1, ..Counts::default() };
         let text = summary_text(&figures.summary(counts, Duration::from_secs(2)), true);
         assert_eq!(
             text,

@@ -2,7 +2,7 @@
 
 use crate::arguments::Arguments;
 use anyhow::Context;
-use framebus::{Backend, StreamName, Wait};
+use framebus::{Backend, DEFAULT_SPIN_BUDGET_PERCENT, StreamName, Wait};
 use framebus_config::Config;
 use framebus_program::UsageError;
 
@@ -12,6 +12,7 @@ pub(crate) struct Target {
     pub name: StreamName,
     pub backend: Backend,
     pub wait: Wait,
+    pub spin_budget_percent: f32,
 }
 
 impl Target {
@@ -27,9 +28,13 @@ impl Target {
             None => StreamName::new(bus, only_stream(config)?)?,
         };
         let configured = (name.bus() == bus).then(|| config.streams.get(name.stream())).flatten();
-        let wait = arguments.wait.map(Wait::from).or(configured.map(|stream| stream.wait)).unwrap_or_default();
+        let configured_wait = configured.and_then(|stream| stream.wait);
+        // On a stream without a rhythm it is as Block.
+        let wait = arguments.wait.map(Wait::from).or(configured_wait).unwrap_or(Wait::Predict);
+        let configured_budget = configured.and_then(|stream| stream.spin_budget_percent);
+        let spin_budget_percent = arguments.spin_budget.or(configured_budget).unwrap_or(DEFAULT_SPIN_BUDGET_PERCENT);
         let backend = arguments.backend.as_ref().unwrap_or(&config.bus.backend).clone();
-        Ok(Self { name, backend, wait })
+        Ok(Self { name, backend, wait, spin_budget_percent })
     }
 }
 
@@ -82,13 +87,23 @@ mod tests {
     #[test]
     fn the_command_line_decides_how_to_wait_before_the_config_does() {
         let mut config = Config::demo();
-        config.streams.values_mut().for_each(|stream| stream.wait = Wait::Spin);
+        config.streams.values_mut().for_each(|stream| stream.wait = Some(Wait::Spin));
         let block = ["--wait", "block"];
         assert_eq!(Wait::from(WaitKind::Spin), Wait::Spin);
         assert_eq!(target(config, &block).unwrap().wait, Wait::Block);
         let mut config = Config::demo();
-        config.streams.values_mut().for_each(|stream| stream.wait = Wait::Spin);
+        config.streams.values_mut().for_each(|stream| stream.wait = Some(Wait::Spin));
         assert_eq!(target(config, &[]).unwrap().wait, Wait::Spin);
+        assert_eq!(target(Config::demo(), &[]).unwrap().wait, Wait::Predict);
+    }
+
+    #[test]
+    fn the_spin_budget_comes_from_the_command_line_or_the_config() {
+        let mut config = Config::demo();
+        config.streams.values_mut().for_each(|stream| stream.spin_budget_percent = Some(5.0));
+        assert_eq!(target(config.clone(), &["--spin-budget", "0.5"]).unwrap().spin_budget_percent, 0.5);
+        assert_eq!(target(config, &[]).unwrap().spin_budget_percent, 5.0);
+        assert_eq!(target(Config::demo(), &[]).unwrap().spin_budget_percent, DEFAULT_SPIN_BUDGET_PERCENT);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::borrow::BorrowMut;
 use std::time::Instant;
 
+use super::predict::Plan;
 use super::waitv::{MOST, Words};
 use crate::clock::now_ns;
 use crate::error::AcquireError;
@@ -46,7 +47,8 @@ impl WaitSet {
     ///
     /// Of several that have one, it is the first behind the one returned last: a busy stream does not starve the others. The
     /// same streams should stand in the same order each time. Streams that end are waited for, as [`Subscriber::wait`] does.
-    /// Where one of the subscribers waits by [`Wait::Spin`], all are looked at without pause.
+    /// Where one of the subscribers waits by [`Wait::Spin`], all are looked at without pause; of those that wait by
+    /// [`Wait::Predict`], the frame that is expected first decides how long all sleep.
     ///
     /// The elements are subscribers or references to some (of a `RecordSubscriber`, by
     /// `subscriber_mut`).
@@ -111,9 +113,52 @@ fn wait_long<S: BorrowMut<Subscriber>>(
         }
         if subscribers.iter().any(|subscriber| subscriber.borrow().wait_strategy() == Wait::Spin) {
             spin(subscribers, ready, pause);
-        } else {
-            sleep(subscribers, turn, ready, pause);
-            turn += if subscribers.len() > MOST { MOST } else { 1 };
+            continue;
+        }
+        let now = now_ns();
+        match earliest(subscribers, now) {
+            Some((index, plan)) if plan.from <= now => spin_for(index, plan, now, subscribers, ready, pause),
+            expected => {
+                let until = expected.map_or(pause, |(_, plan)| pause.min(plan.from));
+                sleep(subscribers, turn, ready, until);
+                turn += if subscribers.len() > MOST { MOST } else { 1 };
+                if let Some((index, plan)) = expected {
+                    let subscriber = subscribers[index].borrow_mut();
+                    let came = subscriber.is_behind();
+                    if let Some(predictor) = subscriber.predictor() {
+                        predictor.woke(plan, now_ns(), came);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Of all frames that can be foretold, the one that is due first: whose it is, and when to spin for it.
+fn earliest<S: BorrowMut<Subscriber>>(subscribers: &mut [S], now: u64) -> Option<(usize, Plan)> {
+    let plan = |(index, subscriber): (usize, &mut S)| Some((index, subscriber.borrow_mut().predictor()?.plan(now)?));
+    subscribers.iter_mut().enumerate().filter_map(plan).min_by_key(|(_, plan)| plan.from)
+}
+
+/// Looks at all of them for as long as the plan for one of them says.
+fn spin_for<S: BorrowMut<Subscriber>>(
+    index: usize,
+    plan: Plan,
+    now: u64,
+    subscribers: &mut [S],
+    ready: usize,
+    pause: u64,
+) {
+    spin(subscribers, ready, plan.until.min(pause));
+    let subscriber = subscribers[index].borrow_mut();
+    let came = subscriber.is_behind();
+    if let Some(predictor) = subscriber.predictor() {
+        match came {
+            true => predictor.met(now),
+            false => {
+                let end = now_ns();
+                predictor.spun(end - now, end >= plan.until);
+            }
         }
     }
 }

@@ -16,6 +16,7 @@ pub(crate) mod any;
 mod events;
 mod futex;
 mod helper;
+pub(crate) mod predict;
 #[cfg(feature = "async")]
 mod tasks;
 mod waitv;
@@ -23,5 +24,6 @@ mod waitv;
 pub use any::WaitSet;
 pub use events::EventSubscriber;
 pub(crate) use futex::{sleep, wake_all};
+pub use predict::PredictionCounters;
 #[cfg(feature = "async")]
 pub use tasks::{AsyncSubscriber, FrameStream};

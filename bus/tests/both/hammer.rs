@@ -84,7 +84,7 @@ fn let_go(frames: Receiver<Frame>) {
 #[test]
 fn many_threads_see_no_torn_frame() {
     const SUBSCRIBERS: u32 = 4;
-    let name = StreamName::new(&format!("test-{}-threads", std::process::id()), "front").unwrap();
+    let name = StreamName::new(&format!("test-{}-hammered", std::process::id()), "front").unwrap();
     let mut options = options(Content::Bytes { capacity: FRAME_BYTES });
     (options.history, options.max_subscribers, options.max_held) = (3, SUBSCRIBERS, MAX_HELD);
     options.persist = true;

@@ -34,7 +34,7 @@ pub const ROLE: &str = "--actor";
 #[serde(rename_all = "kebab-case")]
 pub enum Order {
     Publish(latency::PublishOrder),
-    Watch(latency::WatchOrder),
+    Watch { site: Site },
     Ping(round_trip::PingOrder),
     Answer { there: Site, back: Site },
     Cycle(cycle::CycleOrder),
@@ -174,13 +174,12 @@ impl Order {
     fn contestant(&self) -> Contestant {
         match self {
             Self::Publish(order) => order.site.contestant,
-            Self::Watch(order) => order.site.contestant,
             Self::Ping(order) => order.there.contestant,
             Self::Answer { there, .. } => there.contestant,
             Self::Cycle(order) => order.site.contestant,
             Self::Clock { .. } => Contestant::Clock,
             Self::Memcpy { .. } => Contestant::Memcpy,
-            Self::Flood { site, .. } | Self::Drain { site } => site.contestant,
+            Self::Watch { site } | Self::Flood { site, .. } | Self::Drain { site } => site.contestant,
             Self::Attach(order) => order.site.contestant,
         }
     }
@@ -197,7 +196,7 @@ impl Visit for RoleOf<'_> {
     fn visit<C: Contender>(self) -> Result<()> {
         match &self.order {
             Order::Publish(order) => latency::publish::<C>(order, self.stage),
-            Order::Watch(order) => latency::watch::<C>(order, self.stage),
+            Order::Watch { site } => latency::watch::<C>(site, self.stage),
             Order::Ping(order) => round_trip::ping::<C>(order, self.stage),
             Order::Answer { there, back } => round_trip::answer::<C>(there, back, self.stage),
             Order::Cycle(order) => cycle::cycle::<C>(order, self.stage),

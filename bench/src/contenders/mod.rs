@@ -24,6 +24,9 @@ pub mod zenoh;
 /// A stamp that no clock shows: the publisher's last frame.
 pub const LAST: u64 = u64::MAX;
 
+/// A stamp that no clock shows: a frame that nobody counts.
+pub const WARM_UP: u64 = 1;
+
 /// How long a subscriber waits for what it shall attach to.
 const PATIENCE: Duration = Duration::from_secs(10);
 

@@ -7,8 +7,7 @@
 use super::{Contender, Delivery, LAST, PATIENCE, Publish, Seen, Site, Subscribe, look_at_clock, patiently, stamp_of};
 use anyhow::{Result, anyhow, ensure};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::sync::{Arc, mpsc};
-use std::sync::{Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 use zenoh::qos::CongestionControl;
 use zenoh::shm::{BlockOn, GarbageCollect, PosixShmProviderBackend, ShmProvider, ShmProviderBuilder};
@@ -90,7 +89,7 @@ impl Contender for Zenoh {
 
     fn answer(there: &Site, back: &Site, ready: impl FnOnce() -> Result<()>) -> Result<()> {
         let mut publisher = Self::publisher(back)?;
-        let (ended, end) = mpsc::channel();
+        let (ended, end) = channel();
         let session = session(there)?;
         publisher.prepare()?;
         let subscriber = session

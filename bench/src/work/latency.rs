@@ -1,12 +1,12 @@
 //! One-way latency: from just before a frame is published to when it can be read, at the rates of cameras.
 //!
 //! The publisher keeps its rate by an absolute timer, and sleeps in between. It does not write its frames (but for the stamp):
-//! the bus is measured, not the camera. The first frames warm up both sides, and are not counted.
+//! the bus is measured, not the camera. The first frames warm up both sides, are marked, and are not counted.
 
 use super::{Case, FULL_HD, Measurement, Plan, Variant, Work};
 use crate::actor::{Actor, Order, Outcome, Stage, stopped};
 use crate::clock::{CpuMeter, now_ns, sleep_until};
-use crate::contenders::{Contender, LAST, Publish, Site, Subscribe, look_at_clock};
+use crate::contenders::{Contender, LAST, Publish, Site, Subscribe, WARM_UP, look_at_clock};
 use crate::cores::Side;
 use crate::run::Run;
 use crate::samples::Samples;
@@ -58,9 +58,10 @@ pub fn paced(run: &Run, case: &Case, hz: f64, time: Duration, viewers: usize) ->
     let site = Site { subscribers: viewers, hz: Some(hz), ..case.site(run, &link, FULL_HD) };
     let warm_up = (hz * 0.2).max(8.0) as u64;
     let frames = (hz * time.as_secs_f64()).max(8.0) as u64;
-    let order = PublishOrder { site: site.clone(), hz, warm_up, frames, at_most_seconds: 3.0, viewers };
+    let at_most_seconds = time.as_secs_f64() * 1.5 + 0.5;
+    let order = PublishOrder { site: site.clone(), hz, warm_up, frames, at_most_seconds, viewers };
     let mut publisher = Actor::start(run, Side::Publisher, &Order::Publish(order))?;
-    let order = Order::Watch(WatchOrder { site: Site { hosts: false, ..site }, warm_up });
+    let order = Order::Watch { site: Site { hosts: false, ..site } };
     let watchers: Result<Vec<Actor<'_>>> = (0..viewers).map(|_| Actor::start(run, Side::Subscriber, &order)).collect();
     let mut watchers = watchers?;
     watchers.iter_mut().try_for_each(Actor::go)?;
@@ -81,9 +82,11 @@ pub fn paced(run: &Run, case: &Case, hz: f64, time: Duration, viewers: usize) ->
 pub struct PublishOrder {
     pub site: Site,
     pub hz: f64,
+    /// Frames before the first that counts, but no more than half a second of them.
     pub warm_up: u64,
+    /// Frames that count; `u64::MAX`: until told to stop.
     pub frames: u64,
-    /// For those who can not keep the rate.
+    /// Measured time of those who can not keep the rate.
     pub at_most_seconds: f64,
     /// So many are waited for.
     pub viewers: usize,
@@ -98,27 +101,33 @@ pub fn publish<C: Contender>(order: &PublishOrder, stage: &Stage) -> Result<()> 
         publisher.settle(order.viewers)?;
     }
     let period_ns = (1e9 / order.hz) as u64;
-    let end_ns = now_ns() + (order.at_most_seconds * 1e9) as u64;
-    let mut due_ns = now_ns() + period_ns;
-    let mut meter = CpuMeter::begin();
-    let mut frames = 0;
-    for number in 0..order.warm_up.saturating_add(order.frames) {
+    let pace = |publisher: &mut C::Publisher, due_ns: u64, stamp: Option<u64>| -> Result<(u64, u64)> {
         sleep_until(due_ns);
-        if number == order.warm_up {
-            meter = CpuMeter::begin();
-        }
         let begun_ns = now_ns();
-        if stopped() || (begun_ns > end_ns && order.frames < u64::MAX) {
+        publisher.publish(|| stamp.unwrap_or_else(now_ns))?;
+        let ended_ns = now_ns();
+        // Late is late: nobody gets two frames at once for it.
+        Ok((ended_ns - begun_ns, (due_ns + period_ns).max(ended_ns)))
+    };
+    let begun = Instant::now();
+    let mut due_ns = now_ns() + period_ns;
+    for _ in 0..order.warm_up {
+        (_, due_ns) = pace(&mut publisher, due_ns, Some(WARM_UP))?;
+        if begun.elapsed() > Duration::from_millis(500) {
             break;
         }
-        publisher.publish(now_ns)?;
-        let ended_ns = now_ns();
-        if number >= order.warm_up {
-            samples.record(ended_ns - begun_ns);
-            frames += 1;
+    }
+    let begun = Instant::now();
+    let meter = CpuMeter::begin();
+    let mut frames = 0;
+    while frames < order.frames && !stopped() {
+        let took_ns;
+        (took_ns, due_ns) = pace(&mut publisher, due_ns, None)?;
+        samples.record(took_ns);
+        frames += 1;
+        if order.frames < u64::MAX && begun.elapsed().as_secs_f64() > order.at_most_seconds {
+            break;
         }
-        // Late is late: nobody gets two frames at once for it.
-        due_ns = (due_ns + period_ns).max(ended_ns);
     }
     let outcome = Outcome {
         times: samples.percentiles(),
@@ -132,16 +141,9 @@ pub fn publish<C: Contender>(order: &PublishOrder, stage: &Stage) -> Result<()> 
     stage.done(outcome)
 }
 
-/// Take frames as they come.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct WatchOrder {
-    pub site: Site,
-    pub warm_up: u64,
-}
-
 /// The viewer's role.
-pub fn watch<C: Contender>(order: &WatchOrder, stage: &Stage) -> Result<()> {
-    let mut subscriber = C::subscriber(&order.site)?;
+pub fn watch<C: Contender>(site: &Site, stage: &Stage) -> Result<()> {
+    let mut subscriber = C::subscriber(site)?;
     let mut samples = Samples::new();
     stage.ready()?;
     let mut meter = CpuMeter::begin();
@@ -149,15 +151,14 @@ pub fn watch<C: Contender>(order: &WatchOrder, stage: &Stage) -> Result<()> {
     // A last frame that never comes: nobody waits longer than this for the next.
     let mut silent_since = Instant::now();
     loop {
-        let seen = subscriber.wait(Instant::now() + Duration::from_millis(100), look_at_clock)?;
-        match seen {
+        match subscriber.wait(Instant::now() + Duration::from_millis(100), look_at_clock)? {
             Some(seen) if seen.stamp == LAST => break,
             Some(seen) => {
-                frames += 1;
-                if frames > order.warm_up {
-                    samples.record(seen.at.saturating_sub(seen.stamp));
-                } else if frames == order.warm_up {
+                if seen.stamp == WARM_UP {
                     meter = CpuMeter::begin();
+                } else {
+                    samples.record(seen.at.saturating_sub(seen.stamp));
+                    frames += 1;
                 }
                 silent_since = Instant::now();
             }
@@ -169,7 +170,7 @@ pub fn watch<C: Contender>(order: &WatchOrder, stage: &Stage) -> Result<()> {
         times: samples.percentiles(),
         cpu_percent: Some(meter.percent()),
         seconds: meter.seconds(),
-        frames: frames.saturating_sub(order.warm_up),
+        frames,
         ..Outcome::default()
     })
 }

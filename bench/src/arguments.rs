@@ -26,7 +26,7 @@ pub struct Arguments {
     pub bus: Vec<Bus>,
 
     /// How often everything is measured [default: 5, with --quick 2]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", overrides_with = "repetitions", value_parser = clap::value_parser!(u32).range(1..))]
     pub repetitions: Option<u32>,
 
     /// How much of one core others (and the hypervisor) may take during a measurement that counts as quiet, in per cent

@@ -81,7 +81,7 @@ impl Session<'_> {
     /// Adds one repetition to a figure, or why there is none.
     fn measure(&mut self, figure: &mut Figure, number: u32, place: &str) -> Result<()> {
         let case = figure.case;
-        let what = format!("{place}: {} {} {}", case.work.name(), case.variant, case.contestant);
+        let what = format!("{place}: {} {} {}", case.work.name(), case.variant, case.contestant).replace("  ", " ");
         for attempt in 0..=self.arguments.retries {
             let moment = Moment::now()?;
             let measured = work::measure(self.run, self.plan, &case);

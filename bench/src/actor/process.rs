@@ -26,8 +26,6 @@ impl<'a> Actor<'a> {
         let program = std::env::current_exe().context("where this program is")?;
         let mut child = std::process::Command::new(program)
             .arg(ROLE)
-            // Where zenoh keeps its locks.
-            .env("TMPDIR", run.directory())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

@@ -2,7 +2,7 @@
 //!
 //! The publisher allocates from its provider (as the project's `z_pub_shm` does), stamps in place and puts, express, so that
 //! nothing is held back for a batch. A subscriber looks at a frame in zenoh's own callback, which is the earliest that a user
-//! gets it, and whoever answers, answers from there, as in `z_pong`. Locks lie in the run's directory (`TMPDIR`).
+//! gets it, and whoever answers, answers from there, as in `z_pong`.
 
 use super::{Contender, Delivery, LAST, PATIENCE, Publish, Seen, Site, Subscribe, look_at_clock, patiently, stamp_of};
 use anyhow::{Result, anyhow, ensure};

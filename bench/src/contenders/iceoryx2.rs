@@ -195,7 +195,7 @@ impl Subscribe for Iceoryx2Subscriber {
 
 /// Waits for notifications.
 enum Sleeper {
-    Listener(Listener<ipc::Service>),
+    Listener(Box<Listener<ipc::Service>>),
     WaitSet(AttachedListener),
 }
 
@@ -204,7 +204,7 @@ impl Sleeper {
         if wait == Iceoryx2Wait::WaitSet {
             Ok(Self::WaitSet(AttachedListener::new(listener)?))
         } else {
-            Ok(Self::Listener(listener))
+            Ok(Self::Listener(Box::new(listener)))
         }
     }
 

@@ -1,6 +1,7 @@
 //! Plots, one a kind of work: lines where something is varied over a range, bars otherwise.
 
 use super::{Figure, time};
+use crate::contestant::Contestant;
 use crate::work::{Takers, Variant, Work};
 use anyhow::{Result, anyhow};
 use clap::ValueEnum;
@@ -26,6 +27,8 @@ const COLOURS: [RGBColor; 10] = [
 
 /// A line of a plot.
 struct Series {
+    /// The same contestant has the same colour in all plots.
+    colour: usize,
     name: String,
     points: Vec<(f64, f64)>,
 }
@@ -100,7 +103,10 @@ fn series(figures: &[&Figure]) -> Vec<Series> {
         let (name, point) = (figure.case.contestant.to_string(), (figure.case.variant.position(), p50_ns));
         match all.iter_mut().find(|line| line.name == name) {
             Some(line) => line.points.push(point),
-            None => all.push(Series { name, points: vec![point] }),
+            None => {
+                let colour = Contestant::ALL.iter().position(|one| *one == figure.case.contestant).unwrap_or(0);
+                all.push(Series { colour, name, points: vec![point] });
+            }
         }
     }
     for line in &mut all {
@@ -144,9 +150,9 @@ fn lines(path: &Path, title: &str, axis: &str, series: &[Series]) -> Drawn {
         .draw()?;
     for (index, line) in series.iter().enumerate() {
         // The second round of colours is drawn thin.
-        let style = colour(index).stroke_width(if index < COLOURS.len() { 3 } else { 1 });
+        let style = colour(line.colour).stroke_width(if line.colour < COLOURS.len() { 3 } else { 1 });
         chart.draw_series(LineSeries::new(line.points.iter().copied(), style))?;
-        chart.draw_series(line.points.iter().map(|point| Circle::new(*point, 3, colour(index).filled())))?;
+        chart.draw_series(line.points.iter().map(|point| Circle::new(*point, 3, colour(line.colour).filled())))?;
         let y = 44 + 20 * index as i32;
         legend.draw(&PathElement::new(vec![(4, y), (28, y)], style))?;
         legend.draw(&Text::new(line.name.clone(), (36, y - 6), (FONT, 13)))?;
@@ -168,7 +174,7 @@ fn bars(path: &Path, title: &str, series: &[Series]) -> Drawn {
         // The shortest bar still is one.
         let part = if max > min { 0.1 + 0.9 * (ns / min).ln() / (max / min).ln() } else { 1.0 };
         let right = (left + width * part) as i32;
-        root.draw(&Rectangle::new([(left as i32, y), (right, y + 20)], colour(index).filled()))?;
+        root.draw(&Rectangle::new([(left as i32, y), (right, y + 20)], colour(line.colour).filled()))?;
         root.draw(&Text::new(line.name.clone(), (20, y + 4), (FONT, 14)))?;
         root.draw(&Text::new(time(ns), (right + 8, y + 4), (FONT, 14)))?;
     }
@@ -180,7 +186,7 @@ fn bars(path: &Path, title: &str, series: &[Series]) -> Drawn {
 mod tests {
     use super::super::fixture::figure;
     use super::*;
-    use crate::contestant::{Contestant, FramebusWait};
+    use crate::contestant::FramebusWait;
 
     #[test]
     fn each_kind_of_work_gets_its_plots() {

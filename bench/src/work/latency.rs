@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use std::time::{Duration, Instant};
 
 /// Rates, and how long each is measured, in seconds.
-const FULL: [(f64, f64); 4] = [(30.0, 1.0), (60.0, 2.0), (200.0, 0.7), (1000.0, 0.7)];
+const FULL: [(f64, f64); 4] = [(30.0, 1.0), (60.0, 1.6), (200.0, 0.7), (1000.0, 0.7)];
 const QUICK: [f64; 2] = [60.0, 1000.0];
 
 pub fn cases(plan: &Plan) -> Vec<Case> {

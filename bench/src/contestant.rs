@@ -130,9 +130,6 @@ impl Contestant {
     /// Why it takes no part at all; `None`, it does.
     pub fn missing(self) -> Option<&'static str> {
         match self {
-            Self::Framebus(wait) if contenders::framebus::library_wait(wait).is_none() => {
-                Some("this version of framebus does not have it")
-            }
             Self::Iceoryx2(_) if !cfg!(feature = "iceoryx2") => Some("built without the feature `iceoryx2`"),
             Self::Ringfire(_) if !cfg!(feature = "ringfire") => Some("built without the feature `ringfire`"),
             Self::Zenoh if !cfg!(feature = "zenoh") => Some("built without the feature `zenoh`"),

@@ -21,7 +21,7 @@ use crate::options::{Content, Prefault, Rate};
 use crate::place;
 use crate::process::Process;
 use crate::region::{self, Found, FoundPlaces, FramesView, PlacesView};
-use crate::segment::{Part, ReadMapping, WriteMapping};
+use crate::segment::{Part, ReadMapping, WriteMapping, shared};
 use crate::site::{Segment, Site};
 use crate::slots::{self, FrameWords};
 use crate::sync::Ordering::{Acquire, Relaxed, Release};
@@ -48,8 +48,8 @@ pub(crate) struct Attachment {
     pub process: Process,
     site: Site,
     segment: Segment,
-    pub frames: ReadMapping,
-    places: WriteMapping,
+    pub frames: Arc<ReadMapping>,
+    places: Arc<WriteMapping>,
     pub lease: Arc<Lease>,
 }
 
@@ -259,6 +259,8 @@ fn attach_now(
     if !same || places.bytes() < geometry.places_bytes {
         return not_found();
     }
+    let frames = shared::FRAMES.of(&segment, header.cookie, frames);
+    let places = shared::PLACES.of(&segment_of_places, header.cookie, places);
     let places_view = PlacesView::of(&places, &geometry);
 
     let usable = |lease: &Arc<Lease>| {

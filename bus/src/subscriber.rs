@@ -316,6 +316,18 @@ impl Subscriber {
         self.predictor.as_deref_mut()
     }
 
+    /// Takes the newest frame once more and lets it go, without counting it: after a sleep, code, page tables and pins are at hand
+    /// again before the next frame comes.
+    pub(crate) fn rehearse(&self) {
+        let Some(pin) = self.attachment.pin_uses.first_free(self.attachment.geometry().max_held) else { return };
+        let word = &self.attachment.place().pins[pin];
+        if let Ok(Some(slot)) = slots::pin_latest(self.attachment.words(), word) {
+            let sequence = slots::sequence_of(self.attachment.words(), slot);
+            let frame = Frame::new(self.attachment.lend(pin, slot, sequence));
+            std::hint::black_box((frame.info().publish_ns, frame.first()));
+        }
+    }
+
     /// Follows a stream that has ended, or that is not found by its name any more: `None`, it has moved. Otherwise when to
     /// look again.
     pub(crate) fn look(&mut self, now: u64) -> Result<Option<u64>, AcquireError> {

@@ -2,20 +2,19 @@
 
 use super::{Contender, Delivery, PATIENCE, Publish, Seen, Site, Subscribe};
 use crate::contestant::{Contestant, FramebusWait};
-use anyhow::{Context, Result};
+use anyhow::Result;
 use framebus::{Content, OnFull, Publisher, Rate, StreamName, StreamOptions, Subscriber, SubscriberOptions, Wait};
 use std::time::{Duration, Instant};
 
 /// Frames that a lossless subscriber may be behind.
 const LOSSLESS_HISTORY: u32 = 64;
 
-/// The library's own word for a way of waiting, where it has one.
-pub fn library_wait(wait: FramebusWait) -> Option<Wait> {
+/// The library's own word for a way of waiting.
+fn library_wait(wait: FramebusWait) -> Wait {
     match wait {
-        FramebusWait::Block => Some(Wait::Block),
-        FramebusWait::Spin => Some(Wait::Spin),
-        // Here goes `Some(Wait::Predict)`, and the bench has it everywhere.
-        FramebusWait::Predict => None,
+        FramebusWait::Block => Wait::Block,
+        FramebusWait::Spin => Wait::Spin,
+        FramebusWait::Predict => Wait::Predict,
     }
 }
 
@@ -39,7 +38,7 @@ impl Contender for Framebus {
     fn subscriber(site: &Site) -> Result<FramebusSubscriber> {
         let mut options = SubscriberOptions::default();
         let Contestant::Framebus(wait) = site.contestant else { anyhow::bail!("not a contestant of framebus") };
-        options.wait = library_wait(wait).context("this version of framebus does not wait like that")?;
+        options.wait = library_wait(wait);
         options.lossless = site.delivery == Delivery::Lossless;
         options.patience = PATIENCE;
         let in_order = options.lossless;

@@ -90,9 +90,9 @@ pub fn cycle<C: Contender>(order: &CycleOrder, stage: &Stage) -> Result<()> {
         number += 1;
         publisher.publish(|| number)?;
         for subscriber in &mut attached[..takers] {
-            let seen = subscriber.acquire(look)?;
-            // One comparison, and nobody measures a bus that delivers nothing.
-            ensure!(black_box(seen).is_some_and(|seen| seen.stamp == number), "frame {number} was not there: {seen:?}");
+            // One comparison, and nobody measures a bus that delivers nothing. Of one word: what is larger goes through memory.
+            let stamp = black_box(subscriber.acquire(look)?.map_or(0, |seen| seen.stamp));
+            ensure!(stamp == number, "frame {number} was not there, but {stamp}");
         }
         Ok(())
     })?;

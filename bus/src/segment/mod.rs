@@ -10,6 +10,7 @@
 //! address agrees by chance alone, unless it is set up to use huge pages everywhere; so the `_huge` ways to attach choose one.
 
 pub(crate) mod file;
+pub(crate) mod shared;
 pub(crate) mod sysv;
 
 use std::mem::ManuallyDrop;

@@ -149,6 +149,7 @@ fn spin_for<S: BorrowMut<Subscriber>>(
     ready: usize,
     pause: u64,
 ) {
+    subscribers[index].borrow().rehearse();
     spin(subscribers, ready, plan.until.min(pause));
     let subscriber = subscribers[index].borrow_mut();
     let came = subscriber.is_behind();

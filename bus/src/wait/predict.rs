@@ -141,7 +141,7 @@ impl Predictor {
     pub(crate) fn new(budget: f64) -> Self {
         Self {
             nominal_period: None,
-            budget: budget.max(0.0).min(1.0),
+            budget: if budget.is_nan() { 0.0 } else { budget.clamp(0.0, 1.0) },
             published: VecDeque::with_capacity(REMEMBERED),
             lateness: VecDeque::with_capacity(REMEMBERED),
             outcomes: VecDeque::with_capacity(JUDGED),

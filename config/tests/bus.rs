@@ -21,7 +21,8 @@ const STREAMS: &str = r#"
 width = 64
 height = 48
 format = "mono8"
-wait = "spin"
+wait = "predict"
+spin_budget_percent = 1.5
 [streams.imu]
 type = "Imu"
 [streams.imu_with_size]
@@ -86,7 +87,8 @@ fn a_stream_is_published_and_read_by_its_name_alone() {
 #[test]
 fn subscribers_wait_as_the_file_says() {
     let test = TestBus::new("wait", "");
-    assert_eq!(test.0.subscriber_options("front").unwrap().wait, Wait::Spin);
+    assert_eq!(test.0.subscriber_options("front").unwrap().wait, Wait::Predict);
+    assert_eq!(test.0.subscriber_options("front").unwrap().spin_budget_percent, 1.5);
     assert_eq!(test.0.subscriber_options("bytes").unwrap().wait, Wait::Block);
 }
 

@@ -133,7 +133,13 @@ fn the_defaults_written_out_in_the_demo_are_the_defaults() {
         .lines()
         .map(|line| match line.strip_prefix("# ") {
             // They are defaults only in the sense that they need something else.
-            Some(key) if ["group", "wait_ms", "directory"].iter().any(|name| key.starts_with(name)) => "",
+            Some(key)
+                if ["group", "wait_ms", "directory", "wait", "spin_budget"]
+                    .iter()
+                    .any(|name| key.starts_with(name)) =>
+            {
+                ""
+            }
             Some(key) if key.split_once(" = ").is_some_and(|(key, _)| !key.contains(' ')) => key,
             _ => line,
         })

@@ -178,7 +178,7 @@ fn values_of_the_wrong_type_are_refused_with_the_type_found() {
         ("history = 1.5", "`history` is a number with a fraction, expected an integer"),
         ("lock = 1", "`lock` is an integer, expected true or false"),
         ("lock = \"true\"", "`lock` is a string, expected true or false | write it without quotes: lock = true"),
-        ("wait = true", "`wait` is a boolean, expected \"block\" or \"spin\""),
+        ("wait = true", "`wait` is a boolean, expected \"block\", \"spin\" or \"predict\""),
         ("prefault = 3", "`prefault` is an integer, expected \"warm\", \"off\" or \"all\""),
         ("slots = []", "`slots` is an array, expected \"auto\" or an integer"),
         (
@@ -238,8 +238,11 @@ fn numbers_out_of_range_are_refused_with_the_range() {
 fn words_that_are_none_of_the_allowed_ones_are_refused_with_those() {
     let cases = [
         ("on_full = \"block\"", "on_full = \"block\" is unknown | expected \"drop\" or \"wait\""),
-        ("wait = \"predict\"", "wait = \"predict\" is unknown | expected \"block\" or \"spin\""),
-        ("wait = \"spinn\"", "wait = \"spinn\" is unknown | did you mean \"spin\"? expected \"block\" or \"spin\""),
+        ("wait = \"poll\"", "wait = \"poll\" is unknown | expected \"block\", \"spin\" or \"predict\""),
+        (
+            "wait = \"spinn\"",
+            "wait = \"spinn\" is unknown | did you mean \"spin\"? expected \"block\", \"spin\" or \"predict\"",
+        ),
         ("prefault = \"on\"", "prefault = \"on\" is unknown | expected \"warm\", \"off\" or \"all\""),
         ("slots = \"many\"", "slots = \"many\" is unknown | expected \"auto\" or an integer"),
         ("slots = \"3\"", "slots = \"3\" is unknown | write it without quotes: slots = 3"),
@@ -358,6 +361,21 @@ fn wait_ms_goes_with_waiting_only() {
         ["6:11 on_full = \"wiat\" is unknown | did you mean \"wait\"? expected \"drop\" or \"wait\""],
         "it may have been meant"
     );
+}
+
+#[test]
+fn a_spin_budget_goes_with_predict_only_and_has_a_range() {
+    let help = "add wait = \"predict\", or remove `spin_budget_percent`";
+    let wrong = [format!("6:1 `spin_budget_percent` needs wait = \"predict\" | {help}")];
+    assert_eq!(mistakes_of_image("spin_budget_percent = 5"), wrong);
+    assert_eq!(mistakes_of_image("spin_budget_percent = 5\nwait = \"spin\""), wrong);
+    let range = "expected 0.1 to 100 per cent of a core";
+    for (value, found) in [("0", "0"), ("100.5", "100.5"), ("-1", "-1")] {
+        assert_eq!(
+            mistakes_of_image(&format!("wait = \"predict\"\nspin_budget_percent = {value}")),
+            [format!("7:23 spin_budget_percent = {found} is out of range | {range}")]
+        );
+    }
 }
 
 #[test]

@@ -22,6 +22,8 @@ mod memory;
 mod observer;
 #[path = "both/oracle.rs"]
 mod oracle;
+#[path = "both/predict.rs"]
+mod predict;
 #[path = "both/stream.rs"]
 mod stream;
 #[path = "both/threads.rs"]

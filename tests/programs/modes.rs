@@ -64,6 +64,11 @@ fn latest_frames_reach_two_viewers_that_spin() {
 }
 
 #[test]
+fn latest_frames_reach_two_viewers_that_predict() {
+    latest_frames_reach(2, "predict");
+}
+
+#[test]
 fn latest_frames_reach_eight_viewers() {
     latest_frames_reach(8, "block");
 }

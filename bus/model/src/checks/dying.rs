@@ -191,7 +191,7 @@ fn check_beside(size: Size, heir: bool) {
 /// A reader died with a pinned slot; the place's next holder claims the lease and pins on its own.
 pub(crate) fn a_dead_readers_place_is_used_again_safely() {
     // One slot fewer: the publisher has to ask which leases are dropped.
-    explore("reuse of a place", Size::new(1, 1, 1, 3, 1).without_slots(1), Some(3), |size| {
+    explore("reuse of a place", Size::new(1, 1, 1, 4, 1).without_slots(1), Some(3), |size| {
         let world = Arc::new(World::new(size));
         let mut publisher = Publisher::open(&world, 1);
         publisher.publish();

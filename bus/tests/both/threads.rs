@@ -70,3 +70,26 @@ fn publisher_and_subscribers_of_one_thread_and_of_one_process_do_not_disturb_eac
     drop(first);
     assert_eq!(publisher.subscribers(), 1);
 }
+
+#[test]
+fn subscribers_of_one_process_share_a_mapping_for_as_long_as_one_of_them_or_a_frame_is_there() {
+    let name = name("share");
+    let settings = options(Content::Bytes { capacity: 64 });
+    let mut publisher = Publisher::open(&name, &settings).unwrap();
+    publisher.loan().unwrap().publish();
+    let (first, mut second) = (attach(&name).unwrap(), attach(&name).unwrap());
+    assert_eq!(first.frames_memory(), second.frames_memory());
+    drop(first);
+    let frame = second.latest().unwrap().unwrap();
+    let memory = second.frames_memory();
+    drop(second);
+    assert_eq!(frame.iter().map(|&byte| u32::from(byte)).sum::<u32>(), 0, "the frame keeps it");
+    assert_eq!(attach(&name).unwrap().frames_memory(), memory);
+    // Another stream of the same name is another segment.
+    drop(publisher);
+    let _publisher = Publisher::open(&name, &settings).unwrap();
+    let third = attach(&name).unwrap();
+    assert_ne!(third.frames_memory(), memory, "a frame of the old one still has that");
+    assert_eq!(attach(&name).unwrap().frames_memory(), third.frames_memory());
+    drop(frame);
+}

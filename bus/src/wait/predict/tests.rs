@@ -214,3 +214,17 @@ fn a_budget_of_nothing_spins_nothing() {
     let outcome = watch(&mut predictor(0.0), &published, || 50.0 * US);
     assert_eq!(outcome.spun, 0.0);
 }
+
+#[test]
+fn a_frame_that_was_spun_for_in_vain_is_not_spun_for_again() {
+    let published = camera(100, |_| 0.0);
+    let mut predictor = predictor(0.02);
+    watch(&mut predictor, &published, || 50.0 * US);
+    let plan = predictor.plan(published[99] as u64 + 1).expect("a rhythm without jitter is foretold");
+    assert_eq!(predictor.plan(plan.from), Some(Plan { from: plan.from, until: plan.until }));
+    // Cut short, by the account, say: there is time left, and some of it could be paid.
+    predictor.spun(10, true);
+    assert_eq!(predictor.plan(plan.from), None);
+    predictor.took(101, plan.until);
+    assert!(predictor.plan(plan.until + 1).is_some(), "the next one is");
+}

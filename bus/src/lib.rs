@@ -67,6 +67,8 @@ mod record;
 mod region;
 #[allow(unsafe_code)] // segments
 mod segment;
+#[cfg(feature = "records")]
+pub mod sensors;
 mod site;
 mod slots;
 #[cfg(not(feature = "steps"))]

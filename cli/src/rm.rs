@@ -2,8 +2,6 @@
 
 use framebus::{Backend, RemoveError, StreamName};
 
-use crate::ls;
-
 /// Removes streams. One that is published is never removed; one that is read only with --force, and its readers keep
 /// what they hold.
 #[derive(clap::Args)]
@@ -21,7 +19,7 @@ pub struct Arguments {
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
     let mut failed = false;
-    let backends = ls::backends(arguments.backend.as_ref());
+    let backends = framebus_program::backends(arguments.backend.as_ref());
     for name in &arguments.names {
         for stream in streams_of(name, &backends)? {
             match remove(&stream, &backends, arguments.force) {
@@ -54,7 +52,7 @@ fn streams_of(name: &str, backends: &[Backend]) -> anyhow::Result<Vec<StreamName
         let stream = name.parse()?;
         return Ok(vec![stream]);
     }
-    let streams = ls::list(backends)?.into_iter().map(|stream| stream.name);
+    let streams = framebus_program::list(backends)?.into_iter().map(|stream| stream.name);
     let mut streams: Vec<_> = streams.filter(|stream| stream.bus() == name).collect();
     streams.dedup();
     if streams.is_empty() {

@@ -1,8 +1,10 @@
-//! What the programs have in common: the log on standard error, Ctrl-C, errors and exit codes.
+//! What the programs have in common: the log on standard error, Ctrl-C, errors and exit codes, the list of streams.
 #![forbid(unsafe_code)]
 
 mod failure;
 mod interrupt;
+mod streams;
 
 pub use failure::{UsageError, exit_code, finish};
 pub use interrupt::{on_interrupt, start_log};
+pub use streams::{backends, list, publisher_state, stream_json};

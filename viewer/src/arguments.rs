@@ -1,8 +1,8 @@
 //! The command line.
 
-use crate::snapshot::FileKind;
 use clap::{Args, ValueEnum};
 use framebus::Backend;
+use framebus_picture::FileKind;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -41,7 +41,7 @@ pub struct Arguments {
     #[arg(long)]
     pub verify: bool,
 
-    /// Save one frame as a picture: FILE.png, FILE.jpg or FILE.jpeg
+    /// Save one frame as a picture: FILE.png, FILE.jpg or FILE.tiff; PNG and TIFF keep 16 bits
     #[arg(long, value_name = "FILE", value_parser = snapshot_file)]
     pub snapshot: Option<PathBuf>,
 
@@ -161,7 +161,9 @@ fn snapshot_file(text: &str) -> Result<PathBuf, String> {
     let path = PathBuf::from(text);
     match FileKind::of(&path) {
         Some(_) => Ok(path),
-        None => Err(format!("{text:?} is no picture file: expected a name that ends in .png, .jpg or .jpeg")),
+        None => {
+            Err(format!("{text:?} is no picture file: expected a name that ends in .png, .jpg, .jpeg, .tif or .tiff"))
+        }
     }
 }
 
@@ -190,7 +192,7 @@ mod tests {
 
     #[test]
     fn values_that_can_not_be_are_refused_with_what_was_expected() {
-        assert!(parse(&["--snapshot", "a.gif"]).unwrap_err().contains("ends in .png, .jpg or .jpeg"));
+        assert!(parse(&["--snapshot", "a.gif"]).unwrap_err().contains("ends in .png, .jpg"));
         assert!(parse(&["--seconds", "0"]).unwrap_err().contains("expected more than 0"));
         assert!(parse(&["--patience", "-1"]).is_err());
         assert!(parse(&["--patience", "soon"]).unwrap_err().contains("no number of seconds"));

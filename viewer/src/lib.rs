@@ -7,7 +7,7 @@
 //! target ── which stream ──▸ attach ── wait for it ──▸ session ── one frame at a time, read in place ──▸ last words
 //!                                                        ├─ verify    every byte against the frame's mark
 //!                                                        ├─ pipe      y4m or raw bytes to standard output
-//!                                                        ├─ snapshot  one frame to a PNG or JPEG file
+//!                                                        ├─ snapshot  one frame to a picture file
 //!                                                        └─ figures ─▸ status: a live line, JSON, the last words
 //! ```
 //! Data goes to standard output, words go to standard error. Exit codes: 0 all is well (a reader that closed the pipe
@@ -16,10 +16,7 @@
 
 mod arguments;
 mod attach;
-mod bayer;
 mod figures;
-mod i420;
-mod picture;
 mod pipe;
 mod run;
 mod session;

@@ -5,9 +5,9 @@
 //! without padding, and nothing else.
 
 use crate::arguments::PipeFormat;
-use crate::i420::I420;
 use anyhow::{Context, bail};
 use framebus::{ImageShape, ImageView, PixelFormat, Plane, Rate};
+use framebus_picture::I420;
 use framebus_program::UsageError;
 use std::fs::File;
 use std::io::{self, ErrorKind, IoSlice, IsTerminal, Write};

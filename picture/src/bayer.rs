@@ -30,7 +30,7 @@ impl Order {
         }
     }
 
-    fn colour(self, x: usize, y: usize) -> usize {
+    pub(crate) fn colour(self, x: usize, y: usize) -> usize {
         self.0[y % 2][x % 2]
     }
 }

@@ -16,31 +16,31 @@ const MODE: YuvConversionMode = YuvConversionMode::Balanced;
 
 /// An i420 image without padding, made once and filled again for each frame.
 #[derive(Debug)]
-pub(crate) struct I420 {
+pub struct I420 {
     shape: ImageShape,
     bytes: Vec<u8>,
 }
 
 impl I420 {
     /// An empty image of this size.
-    pub(crate) fn new(width: u32, height: u32) -> anyhow::Result<Self> {
+    pub fn new(width: u32, height: u32) -> anyhow::Result<Self> {
         let shape = ImageShape::new(width, height, PixelFormat::I420)?;
         Ok(Self { shape, bytes: vec![0; shape.frame_bytes()] })
     }
 
     /// Whether [`fill`](Self::fill) takes images of this format.
-    pub(crate) fn takes(format: PixelFormat) -> bool {
+    pub fn takes(format: PixelFormat) -> bool {
         use PixelFormat as F;
         matches!(format, F::Nv12 | F::Yuyv | F::Rgb8 | F::Bgr8 | F::Rgba8 | F::Bgra8)
     }
 
     /// The image that was filled in last.
-    pub(crate) fn image(&self) -> Option<ImageView<'_>> {
+    pub fn image(&self) -> Option<ImageView<'_>> {
         ImageView::new(self.shape, &self.bytes)
     }
 
     /// Converts an image of the same size into this one.
-    pub(crate) fn fill(&mut self, image: ImageView<'_>) -> anyhow::Result<()> {
+    pub fn fill(&mut self, image: ImageView<'_>) -> anyhow::Result<()> {
         let (from, stride) = (image.bytes(), image.shape().stride_bytes());
         match image.shape().format() {
             PixelFormat::Nv12 => {
@@ -121,27 +121,39 @@ impl I420 {
 
 /// The RGB bytes, without padding, of a yuyv, nv12 or i420 image.
 pub(crate) fn to_rgb(image: ImageView<'_>) -> anyhow::Result<Vec<u8>> {
+    let mut rgb = Vec::new();
+    write_rgb(image, &mut rgb)?;
+    Ok(rgb)
+}
+
+/// As [`to_rgb`], into memory that is used again.
+pub(crate) fn write_rgb(image: ImageView<'_>, rgb: &mut Vec<u8>) -> anyhow::Result<()> {
     let shape = image.shape();
     let (width, height, rgb_stride) = (shape.width(), shape.height(), shape.width() * 3);
-    let mut rgb = vec![0; rgb_stride as usize * height as usize];
+    rgb.resize(rgb_stride as usize * height as usize, 0);
     let mut planes = shape.planes().map(|plane| (&image.bytes()[range_of(&plane)], plane.stride_bytes as u32));
     let mut next = || planes.next().context("an image has its planes");
     match shape.format() {
-        PixelFormat::Yuyv => yuv::yuyv422_to_rgb(&packed(image), &mut rgb, rgb_stride, RANGE, MATRIX),
+        PixelFormat::Yuyv => yuv::yuyv422_to_rgb(&packed(image), rgb, rgb_stride, RANGE, MATRIX),
         PixelFormat::Nv12 => {
             let ((y_plane, y_stride), (uv_plane, uv_stride)) = (next()?, next()?);
             let image = YuvBiPlanarImage { y_plane, y_stride, uv_plane, uv_stride, width, height };
-            yuv::yuv_nv12_to_rgb(&image, &mut rgb, rgb_stride, RANGE, MATRIX, MODE)
+            yuv::yuv_nv12_to_rgb(&image, rgb, rgb_stride, RANGE, MATRIX, MODE)
         }
         PixelFormat::I420 => {
             let ((y_plane, y_stride), (u_plane, u_stride), (v_plane, v_stride)) = (next()?, next()?, next()?);
             let image = YuvPlanarImage { y_plane, y_stride, u_plane, u_stride, v_plane, v_stride, width, height };
-            yuv::yuv420_to_rgb(&image, &mut rgb, rgb_stride, RANGE, MATRIX)
+            yuv::yuv420_to_rgb(&image, rgb, rgb_stride, RANGE, MATRIX)
         }
         other => bail!("{other} is no yuv format"),
     }
-    .with_context(|| format!("converting an image of {shape} to rgb8"))?;
-    Ok(rgb)
+    .with_context(|| format!("converting an image of {shape} to rgb8"))
+}
+
+/// One pixel by the same rule, in 1/256.
+pub(crate) fn rgb(y: u8, u: u8, v: u8) -> [u8; 3] {
+    let (y, u, v) = (298 * (i32::from(y) - 16) + 128, i32::from(u) - 128, i32::from(v) - 128);
+    [y + 409 * v, y - 100 * u - 208 * v, y + 516 * u].map(|sample| (sample >> 8).clamp(0, 255) as u8)
 }
 
 fn mean(one: u8, other: u8) -> u8 {

@@ -7,7 +7,7 @@ use framebus::{ImageView, PixelFormat};
 use image::{DynamicImage, GrayImage, ImageBuffer, Luma, Rgb, RgbImage, RgbaImage};
 
 /// Copies a frame into a picture. Samples of 16 bits keep them; depth becomes millimetres.
-pub(crate) fn picture(view: ImageView<'_>) -> anyhow::Result<DynamicImage> {
+pub fn picture(view: ImageView<'_>) -> anyhow::Result<DynamicImage> {
     use PixelFormat as F;
     let shape = view.shape();
     let (width, height) = (shape.width(), shape.height());
@@ -36,7 +36,7 @@ pub(crate) fn picture(view: ImageView<'_>) -> anyhow::Result<DynamicImage> {
 }
 
 /// What there is to know about the picture of a format.
-pub(crate) fn remark(format: PixelFormat) -> Option<&'static str> {
+pub fn remark(format: PixelFormat) -> Option<&'static str> {
     match format {
         PixelFormat::DepthF32 => Some("depth is saved in millimetres, 16 bits, 0 where there is none"),
         PixelFormat::Yuyv | PixelFormat::Nv12 | PixelFormat::I420 => Some("colours by BT.601, limited range"),

@@ -1,0 +1,2 @@
+//! The streams of a framebus in a browser.
+#![forbid(unsafe_code)]

@@ -37,6 +37,8 @@ mod signals;
 mod soak;
 #[path = "programs/strangers.rs"]
 mod strangers;
+#[path = "programs/top.rs"]
+mod top;
 #[path = "programs/users.rs"]
 mod users;
 

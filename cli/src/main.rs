@@ -6,6 +6,7 @@ mod demo;
 mod ls;
 mod rm;
 mod soak;
+mod top;
 
 use std::process::ExitCode;
 
@@ -34,6 +35,8 @@ enum Command {
     Ls(ls::Arguments),
     /// Removes streams that nobody publishes: what crashed runs left.
     Rm(rm::Arguments),
+    /// Shows all streams live: rates, ages, drops, and who is to blame.
+    Top(top::Arguments),
     /// Runs streams for a long time under fire, or calmly, and reports each frame that was lost, and to whom.
     Soak(Box<soak::Arguments>),
     /// Cleans up behind a soak that was killed itself; the soak starts it.
@@ -50,6 +53,7 @@ fn main() -> ExitCode {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Ls(arguments) => ls::run(&arguments),
         Command::Rm(arguments) => rm::run(&arguments),
+        Command::Top(arguments) => top::run(&arguments),
         Command::Soak(arguments) => soak::run(&arguments),
         Command::SoakGuard(arguments) => soak::guard::run(&arguments),
     })

@@ -1,0 +1,102 @@
+//! What follows from two looks: events a second, and never a negative number of them.
+//!
+//! Counters live in shared memory and begin anew when somebody comes: a stream made anew has another segment, a subscriber
+//! that attaches clears its place. A difference is taken only between two looks at the same thing; after a new beginning
+//! there is none for one look (`None`).
+
+use super::look::{Stream, Subscriber};
+
+/// What a stream did between two looks.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct StreamRates {
+    /// Frames published.
+    pub published: Option<u64>,
+    /// Frames refused.
+    pub refused: Option<u64>,
+    /// Frames published a second.
+    pub published_hz: Option<f64>,
+    pub refused_hz: Option<f64>,
+    pub abandoned_hz: Option<f64>,
+    pub late_hz: Option<f64>,
+}
+
+/// What a subscriber did between two looks.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct SubscriberRates {
+    /// Frames refused because of it.
+    pub blamed: Option<u64>,
+    pub blamed_hz: Option<f64>,
+    pub seen_hz: Option<f64>,
+    pub skipped_hz: Option<f64>,
+    pub missed_hz: Option<f64>,
+    /// Acquisitions refused, because it held all the frames it may.
+    pub refused_hz: Option<f64>,
+}
+
+impl StreamRates {
+    /// The rates from one look to the next one, `seconds` later; `last_hz` is the rate before.
+    pub fn between(before: &Stream, now: &Stream, seconds: f64, last_hz: Option<f64>) -> Self {
+        // Sequences go on over epochs, counters do not.
+        let published = now.last_sequence.checked_sub(before.last_sequence);
+        let same = before.segment_id == now.segment_id && published.is_some();
+        let since = |before: u64, now: u64| now.checked_sub(before).filter(|_| same);
+        let refused = since(before.refused, now.refused);
+        Self {
+            published,
+            refused,
+            published_hz: published.map(|count| published_hz(before, now, count, seconds, last_hz)),
+            refused_hz: hz(refused, seconds),
+            abandoned_hz: hz(since(before.abandoned, now.abandoned), seconds),
+            late_hz: hz(since(before.late, now.late), seconds),
+        }
+    }
+}
+
+impl SubscriberRates {
+    /// The rates from one look to the next one, of a subscriber with the same holder on the same segment.
+    pub fn between(before: &Subscriber, now: &Subscriber, seconds: f64) -> Self {
+        let since = |count: fn(&Subscriber) -> u64| count(now).checked_sub(count(before));
+        let all = [
+            since(|one| one.seen),
+            since(|one| one.skipped),
+            since(|one| one.missed),
+            since(|one| one.refused),
+            since(|one| one.blamed),
+        ];
+        // One counter that went back means that all began anew: the same process attached again.
+        if all.contains(&None) {
+            return Self::default();
+        }
+        let [seen, skipped, missed, refused, blamed] = all;
+        Self {
+            blamed,
+            blamed_hz: hz(blamed, seconds),
+            seen_hz: hz(seen, seconds),
+            skipped_hz: hz(skipped, seconds),
+            missed_hz: hz(missed, seconds),
+            refused_hz: hz(refused, seconds),
+        }
+    }
+}
+
+fn hz(count: Option<u64>, seconds: f64) -> Option<f64> {
+    count.map(|count| count as f64 / seconds)
+}
+
+/// Frames a second, from the newest frame of one look to the newest of the other: 30.0, not now 29 and now 31. A stream
+/// slower than the looks keeps its rate until it has missed a frame.
+fn published_hz(before: &Stream, now: &Stream, count: u64, seconds: f64, last_hz: Option<f64>) -> f64 {
+    if count == 0 {
+        let period_s = last_hz.filter(|&hz| hz > 0.0).map(|hz| 1.0 / hz);
+        return match (period_s, now.age_ns) {
+            (Some(period_s), Some(age_ns)) if age_ns as f64 / 1e9 < 2.0 * period_s => 1.0 / period_s,
+            _ => 0.0,
+        };
+    }
+    let span = match (before.age_ns, now.age_ns) {
+        (Some(before_ns), Some(now_ns)) => seconds + (before_ns as f64 - now_ns as f64) / 1e9,
+        _ => seconds,
+    };
+    // Of frames that came in one burst it says nothing.
+    count as f64 / if span > seconds / 10.0 { span } else { seconds }
+}

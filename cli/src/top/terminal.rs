@@ -1,0 +1,109 @@
+//! The live table on a terminal: looks once an interval, draws, and obeys the keys. However it ends, the terminal is
+//! restored: ratatui's panic hook does it for a panic, a guard for everything else. Signals only set a flag.
+
+use std::io::IsTerminal;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use ratatui::crossterm::event::{self, Event, KeyEventKind};
+
+use super::paint::Paint;
+use super::probe::{Probe, Reading};
+use super::screen::{self, View};
+use super::ui::{Action, Ui};
+use super::watch::Watch;
+use super::{Arguments, Source};
+
+/// Longest time until a signal is heeded.
+const SLICE: Duration = Duration::from_millis(200);
+
+/// Restores the terminal.
+struct Guard;
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        ratatui::restore();
+    }
+}
+
+/// Shows the table until the user has seen enough.
+pub fn run(arguments: &Arguments, source: &Source, stop: &Arc<AtomicBool>) -> anyhow::Result<()> {
+    for (is_terminal, what) in [(std::io::stdout().is_terminal(), "output"), (std::io::stdin().is_terminal(), "input")]
+    {
+        if !is_terminal {
+            return Err(framebus_program::usage!(
+                "can not draw a table: standard {what} is no terminal; --once prints one look as text, --json one object \
+                 a stream and interval"
+            ));
+        }
+    }
+    let mut watch = Watch::default();
+    // What is wrong from the start is told before the screen is ours.
+    watch.take(source.look()?.0);
+    let mut ui = Ui::new(arguments.interval, arguments.sort);
+    ui.settle(&watch);
+    let mut probe: Option<Probe> = None;
+    let mut reading = Reading::default();
+    let mut fault: Option<String> = None;
+    let paint = Paint::from_environment();
+
+    // Before it is needed: setting up may fail halfway.
+    let _guard = Guard;
+    let mut terminal = ratatui::try_init().context("can not set up the terminal")?;
+    let mut looked = Instant::now();
+    let mut changed = true;
+    while !stop.load(Ordering::Relaxed) {
+        if changed {
+            let reading = probe.as_ref().map(|_| &reading);
+            let view = View { watch: &watch, prefix: &source.prefix, probe: reading, fault: fault.as_deref(), paint };
+            terminal.draw(|frame| screen::draw(frame, &view, &mut ui)).context("can not draw on the terminal")?;
+        }
+        let due = looked + ui.interval;
+        let left = due.saturating_duration_since(Instant::now());
+        let waits = if ui.paused { SLICE } else { left.min(SLICE) };
+        changed = event::poll(waits).context("can not read the keyboard")?;
+        if changed {
+            match event::read().context("can not read the keyboard")? {
+                Event::Key(key) if key.kind != KeyEventKind::Release => {
+                    if ui.key(key, &watch) == Action::Quit {
+                        break;
+                    }
+                }
+                // A new size, for example: it is drawn.
+                _ => {}
+            }
+            follow(&mut probe, &ui, &mut reading, &mut fault);
+        }
+        if !ui.paused && Instant::now() >= looked + ui.interval {
+            looked = Instant::now();
+            match source.look() {
+                Ok((look, _)) => {
+                    watch.take(look);
+                    fault = None;
+                }
+                Err(error) => fault = Some(format!("{error:#}")),
+            }
+            if let Some(probe) = &probe {
+                reading = probe.read();
+            }
+            ui.settle(&watch);
+            changed = true;
+        }
+    }
+    Ok(())
+}
+
+/// Starts and ends the probe, as the user wishes.
+fn follow(probe: &mut Option<Probe>, ui: &Ui, reading: &mut Reading, fault: &mut Option<String>) {
+    if probe.as_ref().map(|probe| &probe.stream) == ui.probed.as_ref() {
+        return;
+    }
+    *probe = None;
+    *reading = Reading::default();
+    match ui.probed.as_ref().map(Probe::start).transpose() {
+        Ok(started) => *probe = started,
+        Err(error) => *fault = Some(format!("{error:#}")),
+    }
+}

@@ -1,0 +1,198 @@
+//! All streams over time: each look is compared with the one before.
+//!
+//! A stream that is no longer found stays in the table for a minute, with what was last known of it: at three in the
+//! morning, what has vanished is what one looks for.
+
+use std::collections::BTreeMap;
+
+use framebus::PublisherState;
+
+use super::history::{History, Sample};
+use super::look::{Holder, Look, Stream, StreamKey, Subscriber};
+use super::rates::{StreamRates, SubscriberRates};
+
+/// How long a stream that is gone is still shown.
+pub const REMEMBERED_NS: u64 = 60_000_000_000;
+
+/// All streams, as the looks so far tell of them.
+#[derive(Clone, Debug, Default)]
+pub struct Watch {
+    /// Of the newest look; `CLOCK_MONOTONIC`, ns.
+    pub at_ns: u64,
+    /// From the look before it; `None` with less than two.
+    pub seconds: Option<f64>,
+    pub streams: BTreeMap<StreamKey, Watched>,
+    looked: bool,
+}
+
+/// A stream, and what the looks so far tell of it.
+#[derive(Clone, Debug)]
+pub struct Watched {
+    /// As it was last found.
+    pub now: Stream,
+    pub rates: StreamRates,
+    /// In the order of their places.
+    pub subscribers: Vec<WatchedSubscriber>,
+    pub history: History,
+    /// The last rate that was not 0.
+    pub usual_hz: Option<f64>,
+    /// How often another publisher was found, or a new stream of the name.
+    pub restarts: u32,
+    /// Who was last blamed for a refused frame.
+    pub culprit: Option<Culprit>,
+    /// When it was first no longer found.
+    pub vanished_ns: Option<u64>,
+}
+
+/// A subscriber, and what it did since the look before.
+#[derive(Clone, Debug)]
+pub struct WatchedSubscriber {
+    pub now: Subscriber,
+    pub rates: SubscriberRates,
+    /// It held all the frames that it may at this look and at the one before.
+    pub full: bool,
+}
+
+/// Who was to blame for refused frames, and when that was seen last.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Culprit {
+    /// `None`: it had gone before the look.
+    pub holder: Option<Holder>,
+    /// Frames refused because of it, in that interval.
+    pub frames: u64,
+    /// When it was seen.
+    pub at_ns: u64,
+}
+
+impl Watch {
+    /// Takes the next look.
+    pub fn take(&mut self, look: Look) {
+        let seconds = look.at_ns.saturating_sub(self.at_ns) as f64 / 1e9;
+        self.seconds = (self.looked && seconds > 0.0).then_some(seconds);
+        (self.at_ns, self.looked) = (look.at_ns, true);
+        let mut before = std::mem::take(&mut self.streams);
+        for stream in look.streams {
+            let watched = match (before.remove(&stream.key), self.seconds) {
+                (Some(watched), Some(seconds)) => watched.then(stream, look.at_ns, seconds),
+                _ => Watched::first(stream, look.at_ns),
+            };
+            self.streams.insert(watched.now.key.clone(), watched);
+        }
+        for (key, mut watched) in before {
+            if watched.vanish(look.at_ns) {
+                self.streams.insert(key, watched);
+            }
+        }
+    }
+}
+
+impl Watched {
+    fn first(stream: Stream, at_ns: u64) -> Self {
+        let subscribers = stream.subscribers.iter().map(|now| WatchedSubscriber::first(now.clone())).collect();
+        let mut first = Self {
+            now: stream,
+            rates: StreamRates::default(),
+            subscribers,
+            history: History::default(),
+            usual_hz: None,
+            restarts: 0,
+            culprit: None,
+            vanished_ns: None,
+        };
+        first.remember(at_ns);
+        first
+    }
+
+    /// The same stream at the next look.
+    fn then(self, now: Stream, at_ns: u64, seconds: f64) -> Self {
+        let before = &self.now;
+        let back_again = self.vanished_ns.is_some();
+        let rates = match back_again {
+            true => StreamRates::default(),
+            false => StreamRates::between(before, &now, seconds, self.usual_hz),
+        };
+        let restarted = back_again || is_restart(before, &now);
+        let same_segment = before.segment_id == now.segment_id && !back_again;
+        let earlier = |holder: &Holder| self.subscribers.iter().find(|one| same_segment && one.now.holder == *holder);
+        let subscribers: Vec<_> = now
+            .subscribers
+            .iter()
+            .map(|one| match earlier(&one.holder) {
+                Some(earlier) => earlier.then(one.clone(), seconds, now.max_held),
+                None => WatchedSubscriber::first(one.clone()),
+            })
+            .collect();
+        let left =
+            self.subscribers.iter().filter(|one| now.subscribers.iter().all(|other| other.holder != one.now.holder));
+        let culprit = culprit(&rates, &subscribers, left, at_ns).or(self.culprit);
+        let usual_hz = rates.published_hz.filter(|&hz| hz > 0.0).or(self.usual_hz);
+        let restarts = self.restarts + u32::from(restarted);
+        let mut then =
+            Self { now, rates, subscribers, history: self.history, usual_hz, restarts, culprit, vanished_ns: None };
+        then.remember(at_ns);
+        then
+    }
+
+    /// The stream is not there; whether it is still worth showing.
+    fn vanish(&mut self, at_ns: u64) -> bool {
+        self.rates = StreamRates::default();
+        self.subscribers.clear();
+        let since = *self.vanished_ns.get_or_insert(at_ns);
+        self.remember(at_ns);
+        at_ns - since < REMEMBERED_NS
+    }
+
+    fn remember(&mut self, at_ns: u64) {
+        let StreamRates { published_hz, refused_hz, .. } = self.rates;
+        let age_ns = self.now.age_ns.filter(|_| self.vanished_ns.is_none());
+        self.history.push(Sample { at_ns, published_hz, refused_hz, age_ns });
+    }
+
+    /// Time from a frame to the next, as it should be or as it was: ns.
+    pub fn period_ns(&self) -> Option<f64> {
+        let hz = self.now.nominal_hz.filter(|&hz| hz > 0.0).or(self.usual_hz);
+        hz.map(|hz| 1e9 / hz)
+    }
+}
+
+/// Another publisher than before, or a new stream under the name.
+fn is_restart(before: &Stream, now: &Stream) -> bool {
+    let came = before.publisher != PublisherState::Alive && now.publisher == PublisherState::Alive;
+    let pids = (before.publisher_pid, now.publisher_pid);
+    let other = matches!(pids, (Some(before), Some(now)) if before != now);
+    came || other || before.segment_id != now.segment_id
+}
+
+/// Who is to blame for what was refused since the look before: the one with the most frames. Where nobody is who is there, it
+/// was somebody who has `left` meanwhile: the one who was blamed before.
+fn culprit<'a>(
+    rates: &StreamRates,
+    subscribers: &[WatchedSubscriber],
+    left: impl Iterator<Item = &'a WatchedSubscriber>,
+    at_ns: u64,
+) -> Option<Culprit> {
+    let refused = rates.refused.filter(|&count| count > 0)?;
+    let blamed = |one: &WatchedSubscriber| one.rates.blamed.filter(|&count| count > 0);
+    if let Some(worst) = subscribers.iter().filter(|one| blamed(one).is_some()).max_by_key(|one| one.rates.blamed) {
+        let frames = blamed(worst).unwrap_or(refused);
+        return Some(Culprit { holder: Some(worst.now.holder.clone()), frames, at_ns });
+    }
+    let gone = left.filter(|one| blamed(one).is_some()).max_by_key(|one| one.rates.blamed);
+    Some(Culprit { holder: gone.map(|one| one.now.holder.clone()), frames: refused, at_ns })
+}
+
+impl WatchedSubscriber {
+    fn first(now: Subscriber) -> Self {
+        Self { now, rates: SubscriberRates::default(), full: false }
+    }
+
+    fn then(&self, now: Subscriber, seconds: f64, max_held: usize) -> Self {
+        let rates = SubscriberRates::between(&self.now, &now, seconds);
+        let full = self.now.held >= max_held && now.held >= max_held;
+        Self { now, rates, full }
+    }
+}
+
+#[cfg(test)]
+#[path = "watch_tests.rs"]
+mod tests;

@@ -95,7 +95,7 @@ fn the_culprit_is_shown_on_a_terminal_which_is_restored_after_q() {
     let stream = TestStream::new("top");
     let (producer, viewer) = starved(&stream);
     screen.top(&stream);
-    let because = format!("because of hoarder (pid {})", viewer.child.id());
+    let because = format!("due to hoarder (pid {})", viewer.child.id());
     screen.wait_for(&because);
     let line = screen.wait_for("└ hoarder");
     assert!(line.contains("the culprit") && line.contains("2/2"), "{line}");
@@ -113,7 +113,7 @@ fn the_culprit_is_shown_on_a_terminal_which_is_restored_after_q() {
     eventually("the probe leaves", || (labels() == ["hoarder"]).then_some(()));
     // When the viewer goes, so does its row, and what it did is remembered.
     viewer.interrupt();
-    screen.wait_for(" ago because of hoarder");
+    screen.wait_for(" ago due to hoarder");
     screen.keys(&["q"]);
     screen.check_restored(0);
     producer.interrupt();
@@ -160,7 +160,7 @@ fn json_has_what_ls_has_and_rates_and_trouble() {
     assert_eq!((hoarder["label"].as_str(), hoarder["trouble"][0]["severity"].as_str()), (Some("hoarder"), Some("bad")));
     assert!(hoarder["blamed_hz"].as_f64() > Some(0.0), "{object}");
     let text = object["trouble"][0]["text"].as_str().unwrap();
-    assert!(text.ends_with(&format!("because of hoarder (pid {})", viewer.child.id())), "{text}");
+    assert!(text.ends_with(&format!("due to hoarder (pid {})", viewer.child.id())), "{text}");
     // Ctrl-C is how it is meant to end.
     assert!(top.interrupt().status.success());
     viewer.interrupt();

@@ -12,20 +12,23 @@ use super::trouble::Severity;
 pub struct Paint {
     /// Colours may be used.
     pub colours: bool,
+    /// It is the row under the cursor, in which what is well and what tells nothing looks like the rest.
+    pub selected: bool,
 }
 
 impl Paint {
     /// As the environment wishes.
     pub fn from_environment() -> Self {
-        Self { colours: std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()) }
+        let colours = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        Self { colours, selected: false }
     }
 
     /// A number or a word that is so bad. It stays as it is in a selected row.
     pub fn severity(self, severity: Severity) -> Style {
         let plain = Style::new();
         match (severity, self.colours) {
-            (Severity::Good, true) => plain.fg(Color::Green),
-            (Severity::Good, false) => plain,
+            (Severity::Good, true) if !self.selected => plain.fg(Color::Green),
+            (Severity::Good, _) => plain,
             (Severity::Attention, true) => plain.fg(Color::Black).bg(Color::Yellow).remove_modifier(Modifier::REVERSED),
             (Severity::Attention, false) => plain.add_modifier(Modifier::UNDERLINED),
             (Severity::Bad, true) => {
@@ -39,15 +42,15 @@ impl Paint {
     /// A sentence about something that is so bad.
     pub fn sentence(self, severity: Severity) -> Style {
         match (severity, self.colours) {
-            (Severity::Bad, true) => Style::new().fg(Color::Red).add_modifier(Modifier::BOLD),
-            (Severity::Bad, false) => Style::new().add_modifier(Modifier::BOLD),
+            (Severity::Bad, true) if !self.selected => Style::new().fg(Color::Red).add_modifier(Modifier::BOLD),
+            (Severity::Bad, _) => Style::new().add_modifier(Modifier::BOLD),
             _ => Style::new(),
         }
     }
 
     /// What is there, but tells nothing.
     pub fn quiet(self) -> Style {
-        Style::new().add_modifier(Modifier::DIM)
+        if self.selected { Style::new() } else { Style::new().add_modifier(Modifier::DIM) }
     }
 
     /// Names, and the heads of columns.

@@ -24,7 +24,7 @@ fn seen(watch: &Watch, size: (u16, u16), keys: &[KeyCode], probe: Option<&Readin
     for &key in keys {
         ui.key(KeyEvent::from(key), watch);
     }
-    let view = View { watch, prefix: "", probe, fault: None, paint: Paint { colours } };
+    let view = View { watch, prefix: "", probe, fault: None, paint: Paint { colours, selected: false } };
     let mut terminal = Terminal::new(TestBackend::new(size.0, size.1)).unwrap();
     terminal.draw(|frame| draw(frame, &view, &mut ui)).unwrap();
     terminal.backend().clone()
@@ -60,7 +60,7 @@ fn table_at_80_columns() {
 ● ▾ robot/rear                 4000   30.0   10 ms             0   0/18  2.6 MiB
     └ web                      4300   10.0   -2 fr   20.0      0    0/2
 
- ✖ robot/front: drops 28.0/s because of slow (pid 4200)
+ ✖ robot/front: drops 28.0/s due to slow (pid 4200)
  ⏎  show  ␣  fold  s  sort: name  /  filter  ?  help  q  quit  r  reverse
 ",
     );
@@ -73,7 +73,7 @@ fn table_at_120_columns() {
         "
  framebus top · 3 streams · 3 subscribers · 5.3 MiB · every 1 s                                                ✖ 2  ● 1
   STREAM / subscriber        PID     HZ     AGE SKIP/s DROP/s   HELD   MEMORY TROUBLE
-✖ ▾ robot/front             4000    2.0   10 ms          28.0    2/3  2.6 MiB drops 28.0/s because of slow (pid 4200)
+✖ ▾ robot/front             4000    2.0   10 ms          28.0    2/3  2.6 MiB drops 28.0/s due to slow (pid 4200)
     ├ recorder              4100    2.0       –      0      0    0/2
   ✖ └ slow                  4200    2.0       –      0   28.0    2/2          the culprit: 28.0 frames/s refused; holds…
 ✖   robot/imu               gone      0   8.0 s             0   0/18  4.0 KiB publisher gone
@@ -91,14 +91,14 @@ fn table_at_200_columns() {
     check(&seen(&watch_of(robot()), (200, 60), &[], None, true), "
  framebus top · 3 streams · 3 subscribers · 5.3 MiB · every 1 s                                                                                                                                ✖ 2  ● 1
   STREAM / subscriber        PID     HZ     OF     AGE SKIP/s MISS/s DROP/s LATE/s   HELD   MEMORY BACKEND    TROUBLE
-✖ ▾ robot/front             4000    2.0   30.0   10 ms                 28.0      0    2/3  2.6 MiB sysv       drops 28.0/s because of slow (pid 4200)
+✖ ▾ robot/front             4000    2.0   30.0   10 ms                 28.0      0    2/3  2.6 MiB sysv       drops 28.0/s due to slow (pid 4200)
     ├ recorder              4100    2.0              –      0      0      0           0/2
   ✖ └ slow                  4200    2.0              –      0      0   28.0           2/2                     the culprit: 28.0 frames/s refused; holds all 2 it may
 ✖   robot/imu               gone      0   30.0   8.0 s                    0      0   0/18  4.0 KiB sysv       publisher gone
 ● ▾ robot/rear              4000   30.0   30.0   10 ms                    0      0   0/18  2.6 MiB sysv
     └ web                   4300   10.0          -2 fr   20.0      0      0           0/2
 
- ✖ robot/front: drops 28.0/s because of slow (pid 4200)
+ ✖ robot/front: drops 28.0/s due to slow (pid 4200)
  ⏎  show  ␣  fold  s  sort: name  /  filter  ?  help  q  quit  r  reverse  p  pause  +-  interval  f  fold all
 ");
 }
@@ -118,7 +118,7 @@ fn one_stream_at_80_columns() {
  counted    refused 28, late 0, abandoned 0
  room       3 slots (2 held), history 1, 2 of 8 subscribers, each may hold 2
  memory     2.6 MiB of 16 MiB, sysv id 7, uid 1000, mode 0600
- trouble    ✖ drops 28.0/s because of slow (pid 4200)
+ trouble    ✖ drops 28.0/s due to slow (pid 4200)
  latency    probe (ours): p50 24 µs, p99 591 µs, max 1.2 ms; 30 frames
 
  published 2.0 Hz, at most 2.0 Hz in the last 2 min

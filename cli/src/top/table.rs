@@ -128,6 +128,7 @@ pub fn draw(frame: &mut Frame, area: Rect, rows: &[Row], ui: &mut Ui, paint: Pai
     let trouble_width = usize::from(room.saturating_sub(name_width + 1));
     let head = columns.iter().map(|column| Cell::new(Line::from(column.head()).alignment(column.alignment())));
     let body = rows.iter().enumerate().skip(ui.first).take(page).map(|(index, row)| {
+        let paint = Paint { selected: index == ui.index, ..paint };
         let cells = columns.iter().map(|&column| match column {
             Column::Name => Cell::new(name_line(row, usize::from(name_width), paint)),
             Column::Trouble => Cell::new(trouble_line(row, trouble_width, paint)),

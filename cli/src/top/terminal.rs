@@ -66,12 +66,9 @@ pub fn run(arguments: &Arguments, source: &Source, stop: &Arc<AtomicBool>) -> an
         changed = event::poll(waits).context("can not read the keyboard")?;
         if changed {
             match event::read().context("can not read the keyboard")? {
-                Event::Key(key) if key.kind != KeyEventKind::Release => {
-                    if ui.key(key, &watch) == Action::Quit {
-                        break;
-                    }
-                }
-                // A new size, for example: it is drawn.
+                Event::Key(key) if key.kind == KeyEventKind::Release => {}
+                Event::Key(key) if ui.key(key, &watch) == Action::Quit => break,
+                // Obeyed, or no key at all, such as a new size: it is drawn.
                 _ => {}
             }
             follow(&mut probe, &ui, &mut reading, &mut fault);

@@ -47,7 +47,7 @@ pub fn of_stream(stream: &Watched, at_ns: u64) -> Vec<Trouble> {
     match stream.now.publisher {
         PublisherState::Alive => {
             troubles.extend(drops(stream, at_ns));
-            // Who drops frames is slow because of that.
+            // Who drops frames is slow due to that.
             if severity(&troubles) < Severity::Bad {
                 troubles.extend(age(stream));
                 troubles.extend(slowness(stream));
@@ -81,8 +81,8 @@ pub fn rate_severity(stream: &Watched) -> Severity {
 
 fn drops(stream: &Watched, at_ns: u64) -> Option<Trouble> {
     let because = |culprit: &Culprit| match &culprit.holder {
-        Some(holder) => format!("because of {}", holder.title()),
-        None => "because of somebody who has left".to_owned(),
+        Some(holder) => format!("due to {}", holder.title()),
+        None => "due to somebody who has left".to_owned(),
     };
     let culprit = stream.culprit.as_ref()?;
     if let Some(hz) = stream.rates.refused_hz.filter(|&hz| hz > 0.0) {
@@ -90,7 +90,8 @@ fn drops(stream: &Watched, at_ns: u64) -> Option<Trouble> {
     }
     let ago = at_ns.saturating_sub(culprit.at_ns);
     let frames = culprit.frames;
-    (ago < REMEMBERED_NS).then(|| attention(format!("dropped {frames} {} ago {}", duration(ago), because(culprit))))
+    (ago < REMEMBERED_NS)
+        .then(|| attention(format!("dropped {frames} frames {} ago {}", duration(ago), because(culprit))))
 }
 
 fn age(stream: &Watched) -> Option<Trouble> {

@@ -152,9 +152,9 @@ fn the_culprit_is_the_one_with_the_most_frames_and_is_remembered_for_a_minute() 
     assert_eq!((culprit.holder.as_ref().unwrap().label.as_str(), culprit.frames), ("slow", 28));
     let troubles = trouble::of_stream(front, watch.at_ns);
     assert_eq!(troubles[0].severity, Severity::Bad);
-    assert_eq!(troubles[0].text, "drops 28.0/s because of slow (pid 4200)");
+    assert_eq!(troubles[0].text, "drops 28.0/s due to slow (pid 4200)");
 
-    for (seconds, expected) in [(10, "dropped 28 10 s ago because of slow (pid 4200)"), (61, "")] {
+    for (seconds, expected) in [(10, "dropped 28 frames 10 s ago due to slow (pid 4200)"), (61, "")] {
         let mut quiet = second.clone();
         quiet.at_ns += seconds * SECOND;
         let front = quiet.streams.iter_mut().find(|stream| stream.key == key("robot/front")).unwrap();
@@ -171,7 +171,7 @@ fn drops_of_somebody_who_has_left_are_told_without_a_name() {
     let first = stream("a/b");
     let mut second = later(&first, 10);
     second.refused = 20;
-    assert_eq!(texts(&after([Some(first), Some(second)])), ["drops 20.0/s because of somebody who has left"]);
+    assert_eq!(texts(&after([Some(first), Some(second)])), ["drops 20.0/s due to somebody who has left"]);
 }
 
 #[test]
@@ -188,12 +188,13 @@ fn a_culprit_that_has_left_is_still_the_culprit() {
     front.subscribers.remove(1);
     watch.take(third);
     let troubles = trouble::of_stream(&watch.streams[&key("robot/front")], watch.at_ns);
-    assert_eq!(troubles[0].text, "drops 10.0/s because of slow (pid 4200)");
+    assert_eq!(troubles[0].text, "drops 10.0/s due to slow (pid 4200)");
 }
 
 #[test]
 fn what_is_unusual_is_told() {
-    let changes: [(fn(&mut Stream), &str); 8] = [
+    type Change = fn(&mut Stream);
+    let changes: [(Change, &str); 8] = [
         (|_| {}, ""),
         (|stream| stream.publisher = PublisherState::Gone, "publisher gone"),
         (|stream| stream.publisher = PublisherState::Closed, "closed by its publisher"),

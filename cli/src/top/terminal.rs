@@ -24,7 +24,10 @@ struct Guard;
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        ratatui::restore();
+        // The panic hook has done it before it told of the panic; a second time, the words would be written over.
+        if !std::thread::panicking() {
+            ratatui::restore();
+        }
     }
 }
 

@@ -108,7 +108,7 @@ fn who_takes_a_place_does_not_inherit_the_rates_of_its_last_holder() {
     first.subscribers = vec![subscriber(0, 1, "one")];
     for successor in [subscriber(0, 2, "one"), subscriber(0, 1, "two")] {
         let mut second = later(&first, 30);
-        second.subscribers = vec![Subscriber { seen: 3, blamed: 40, ..successor }];
+        second.subscribers = vec![Subscriber { seen: 200, blamed: 40, ..successor }];
         let watch = after([Some(first.clone()), Some(second.clone())]);
         assert_eq!(only(&watch).subscribers[0].rates, SubscriberRates::default());
         // From the next look on, it has its own.

@@ -154,7 +154,7 @@ mod tests {
         let depth = Picture::Metres(Depth::from_raw(4, 2, metres.to_vec()).unwrap());
         let directory = tempfile::tempdir().unwrap();
         let [tiff, png, jpeg] = ["a.tiff", "a.png", "a.jpg"].map(|name| directory.path().join(name));
-        [&tiff, &png, &jpeg].map(|path| save(&depth, path).unwrap());
+        [&tiff, &png, &jpeg].into_iter().for_each(|path| save(&depth, path).unwrap());
 
         let mut decoder = tiff::decoder::Decoder::new(File::open(tiff).unwrap()).unwrap();
         assert_eq!((decoder.dimensions().unwrap(), decoder.colortype().unwrap()), ((4, 2), tiff::ColorType::Gray(32)));

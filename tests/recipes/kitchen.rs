@@ -8,11 +8,12 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use framebus::StreamName;
+use framebus::{RemoveError, StreamName};
 use rustix::process::{Pid, Signal, kill_process_group};
 
+use crate::backend;
 use crate::harness::TestStream;
 use crate::readme;
 
@@ -174,6 +175,21 @@ impl Kitchen {
     pub fn one_frame(&self, stream: &str) -> Group {
         self.stream(stream);
         self.start(&format!("framebus viewer --stream lab/{stream} --frames 1 --pipe raw"))
+    }
+}
+
+impl Drop for Kitchen {
+    fn drop(&mut self) {
+        // Where a test failed, its processes were killed, and may take a moment to be gone.
+        let begun = Instant::now();
+        while std::thread::panicking() && begun.elapsed() < Duration::from_secs(5) {
+            let streams = self.streams.borrow();
+            let mut left = streams.iter().map(|stream| framebus::remove(&backend(), &stream.name, true));
+            if left.all(|removed| matches!(removed, Err(RemoveError::NotFound { .. }))) {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 }
 

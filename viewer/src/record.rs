@@ -155,7 +155,7 @@ impl Recorder {
         };
         running.jobs.send(job).map_err(|_| panicked())?;
         (self.tickets, self.last) = (self.tickets + 1, info.sequence);
-        Ok(begins.then(|| first_words(running.kind, shape, self.shared.folder.path())))
+        Ok(begins.then(|| first_words(running.kind, shape, info.sequence, &self.shared.folder)))
     }
 
     /// Frames in files and in the index, and frames that were skipped.
@@ -307,11 +307,30 @@ fn copy(frame: &Frame, view: Option<ImageView<'_>>, bytes: &mut Vec<u8>) -> anyh
     Ok(Some(tight))
 }
 
-fn first_words(kind: RecordKind, shape: Option<ImageShape>, directory: &Path) -> String {
-    let what = shape.map_or("frames".to_owned(), |shape| format!("images of {shape}"));
-    let remark = kind.picture().zip(shape).and_then(|(kind, shape)| kind.remark(shape.format()));
+/// What is recorded, what becomes of it, and how to play it.
+fn first_words(kind: RecordKind, shape: Option<ImageShape>, sequence: u64, folder: &Folder) -> String {
+    let directory = folder.path().display();
+    let (what, remark) = match shape {
+        Some(shape) => {
+            (format!("images of {shape}"), kind.picture().and_then(|picture| picture.remark(shape.format())))
+        }
+        None => ("frames that are no images".to_owned(), None),
+    };
     let remark = remark.map(|remark| format!(" ({remark})")).unwrap_or_default();
-    format!("recording {what} as {} to {}{remark}", kind.end(), directory.display())
+    let source = match (kind, shape) {
+        (RecordKind::Png | RecordKind::Jpg, _) => {
+            format!("\nto be played with: framebus producer --source '{}'", folder.images(kind.end()))
+        }
+        (RecordKind::Raw, Some(shape)) => format!(
+            "\nto be played with: framebus producer --source 'raw:{directory}/{}' --width {} --height {} --format {}",
+            folder.name(sequence, kind.end()),
+            shape.width(),
+            shape.height(),
+            shape.format()
+        ),
+        _ => String::new(),
+    };
+    format!("recording {what} as {} to {directory}{remark}{source}", kind.end())
 }
 
 #[cfg(test)]

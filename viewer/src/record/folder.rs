@@ -41,6 +41,11 @@ impl Folder {
         format!("{}-{sequence:0DIGITS$}.{end}", self.stream.stream())
     }
 
+    /// All pictures of the stream, as a producer's source.
+    pub(super) fn images(&self, end: &str) -> String {
+        format!("images:{}/{}-*.{end}", self.path.display(), self.stream.stream())
+    }
+
     /// The newest frame that begins a file, whether or not it is in the index.
     pub(super) fn newest(&self) -> anyhow::Result<Option<Newest>> {
         let names = self.names()?;

@@ -45,7 +45,7 @@ fn a_pipeline_feeds_a_stream_of_16_bits() {
     let recipe = kitchen.cook("gstreamer-in-raw", &[]);
     let frame = well(viewer.end()).stdout;
     assert_eq!(frame.len(), 640 * 480 * 2);
-    // The first bar is white, in limited range.
+    // The first bar is white, in limited range. (GStreamer makes each sample of 8 bits twice: their order does not show.)
     let first = u16::from_ne_bytes([frame[0], frame[1]]);
     assert!((0xE900..0xEE00).contains(&first), "{first:#x}");
     well(recipe.end());

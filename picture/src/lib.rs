@@ -25,4 +25,4 @@ pub use jpeg::write_jpeg;
 pub use measure::{Channel, Reading, histogram, pixel};
 pub use palette::Palette;
 pub use preview::{Look, Preview};
-pub use whole::{picture, remark};
+pub use whole::{Depth, Picture, picture};

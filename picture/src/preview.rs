@@ -136,7 +136,7 @@ impl Preview {
                 let (u, v): (Vec<&[u8]>, Vec<&[u8]>) = (view.rows(1).collect(), view.rows(2).collect());
                 self.reduce(|x, y| i420::rgb(rows[y][x], u[y / 2][x / 2], v[y / 2][x / 2]));
             }
-            _ if self.step == 1 => self.rgb.extend_from_slice(whole::picture(view)?.to_rgb8().as_raw()),
+            _ if self.step == 1 => self.rgb.extend_from_slice(whole::samples(view)?.to_rgb8().as_raw()),
             _ => self.mosaic(&rows, format)?,
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! Any image frame as a picture of the `image` crate, for files.
+//! Any image frame as a picture for files: every pixel, every bit.
 
 use crate::bayer::{Order, demosaic};
 use crate::i420;
@@ -6,8 +6,50 @@ use anyhow::Context;
 use framebus::{ImageView, PixelFormat};
 use image::{DynamicImage, GrayImage, ImageBuffer, Luma, Rgb, RgbImage, RgbaImage};
 
-/// Copies a frame into a picture. Samples of 16 bits keep them; depth becomes millimetres.
-pub fn picture(view: ImageView<'_>) -> anyhow::Result<DynamicImage> {
+/// One `f32` a pixel.
+pub type Depth = ImageBuffer<Luma<f32>, Vec<f32>>;
+
+/// A frame as a picture, in memory of its own.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Picture {
+    /// Integer samples of 8 or 16 bits.
+    Samples(DynamicImage),
+    /// Metres, as the frame has them. The `image` crate has no such pictures.
+    Metres(Depth),
+}
+
+impl Picture {
+    /// The picture as integers; depth in millimetres, 16 bits.
+    pub fn into_image(self) -> DynamicImage {
+        match self {
+            Self::Samples(image) => image,
+            Self::Metres(depth) => in_millimetres(&depth),
+        }
+    }
+}
+
+impl From<DynamicImage> for Picture {
+    fn from(image: DynamicImage) -> Self {
+        Self::Samples(image)
+    }
+}
+
+/// Copies a frame into a picture. Samples of 16 bits keep them, and depth its metres.
+///
+/// # Errors
+/// An image that does not fit its own size.
+pub fn picture(view: ImageView<'_>) -> anyhow::Result<Picture> {
+    let shape = view.shape();
+    if shape.format() == PixelFormat::DepthF32 {
+        let metres = pixels(view, |bytes| [f32::from_ne_bytes(bytes)]);
+        let depth = Depth::from_raw(shape.width(), shape.height(), metres);
+        return depth.map(Picture::Metres).with_context(|| misfit(view));
+    }
+    samples(view).map(Picture::Samples)
+}
+
+/// Copies a frame into a picture of integers; depth becomes millimetres.
+pub(crate) fn samples(view: ImageView<'_>) -> anyhow::Result<DynamicImage> {
     use PixelFormat as F;
     let shape = view.shape();
     let (width, height) = (shape.width(), shape.height());
@@ -32,16 +74,18 @@ pub fn picture(view: ImageView<'_>) -> anyhow::Result<DynamicImage> {
             ImageBuffer::<Rgb<u16>, _>::from_raw(width, height, rgb).map(DynamicImage::from)
         }
     };
-    picture.with_context(|| format!("an image of {shape} does not fit its own size"))
+    picture.with_context(|| misfit(view))
 }
 
-/// What there is to know about the picture of a format.
-pub fn remark(format: PixelFormat) -> Option<&'static str> {
-    match format {
-        PixelFormat::DepthF32 => Some("depth is saved in millimetres, 16 bits, 0 where there is none"),
-        PixelFormat::Yuyv | PixelFormat::Nv12 | PixelFormat::I420 => Some("colours by BT.601, limited range"),
-        _ => None,
-    }
+fn misfit(view: ImageView<'_>) -> String {
+    format!("an image of {} does not fit its own size", view.shape())
+}
+
+/// Depth in integers, as files without floats have it: millimetres, 16 bits.
+pub(crate) fn in_millimetres(depth: &Depth) -> DynamicImage {
+    let samples = depth.as_raw().iter().map(|metres| millimetres(*metres)).collect();
+    let (width, height) = depth.dimensions();
+    ImageBuffer::<Luma<u16>, _>::from_raw(width, height, samples).unwrap_or_default().into()
 }
 
 /// All pixels of a packed image, each turned from `IN` bytes into `OUT` samples, without padding.
@@ -95,7 +139,7 @@ mod tests {
                 }
             }
         }
-        picture(ImageView::new(shape, &bytes).unwrap()).unwrap()
+        picture(ImageView::new(shape, &bytes).unwrap()).unwrap().into_image()
     }
 
     #[test]
@@ -141,12 +185,12 @@ mod tests {
         ] {
             let shape = ImageShape::with_stride(6, 4, format8, 10).unwrap();
             let bytes: Vec<u8> = (0..shape.frame_bytes()).map(|at| tile[at / 10 % 2][at % 10 % 2]).collect();
-            let small = picture(ImageView::new(shape, &bytes).unwrap()).unwrap();
+            let small = samples(ImageView::new(shape, &bytes).unwrap()).unwrap();
             assert!(small.as_rgb8().unwrap().pixels().all(|pixel| pixel.0 == [red, green, blue]), "{format8}");
 
             let shape = ImageShape::with_stride(6, 4, format16, 20).unwrap();
             let wide: Vec<u8> = bytes.iter().flat_map(|&byte| (u16::from(byte) << 8).to_ne_bytes()).collect();
-            let deep = picture(ImageView::new(shape, &wide).unwrap()).unwrap();
+            let deep = samples(ImageView::new(shape, &wide).unwrap()).unwrap();
             let expected = [red, green, blue].map(|colour| u16::from(colour) << 8);
             assert!(deep.as_rgb16().unwrap().pixels().all(|pixel| pixel.0 == expected), "{format16}");
         }
@@ -167,7 +211,7 @@ mod tests {
         for format in F::all() {
             let shape = ImageShape::new(7, 5, format).unwrap();
             let bytes = vec![0; shape.frame_bytes()];
-            let picture = picture(ImageView::new(shape, &bytes).unwrap()).unwrap();
+            let picture = picture(ImageView::new(shape, &bytes).unwrap()).unwrap().into_image();
             assert_eq!((picture.width(), picture.height()), (7, 5), "{format}");
         }
     }

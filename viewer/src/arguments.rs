@@ -50,6 +50,18 @@ pub struct Arguments {
     #[arg(value_parser = clap::value_parser!(u64).range(1..))]
     pub snapshot_after: u64,
 
+    /// Save every frame that is taken to this folder, with an index (NAME.csv); --mode every takes each one
+    #[arg(long, value_name = "DIR")]
+    pub record: Option<PathBuf>,
+
+    /// What the frames of --record become; without it, png, and raw where the stream carries no images
+    #[arg(long, value_enum, requires = "record")]
+    pub record_kind: Option<RecordKind>,
+
+    /// Threads that encode and write with --record; without it one a core, at most 16
+    #[arg(long, value_name = "N", requires = "record", value_parser = clap::value_parser!(u8).range(1..=64))]
+    pub record_threads: Option<u8>,
+
     /// Stop after so many frames
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub frames: Option<u64>,
@@ -136,6 +148,36 @@ pub enum PipeFormat {
     Raw,
 }
 
+/// What the frames of a recording become.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum RecordKind {
+    /// A picture each: lossless, 16 bits kept, and a producer plays them again
+    Png,
+    /// A picture each, small: 8 bits, and not quite what they were
+    Jpg,
+    /// A picture each: lossless, 16 bits and floats kept; as large as the frames, and least to compute
+    Tiff,
+    /// One file with the bytes of all frames, without padding, and nothing between them
+    Raw,
+}
+
+impl RecordKind {
+    /// The kind of picture, where each frame is one.
+    pub(crate) fn picture(self) -> Option<FileKind> {
+        match self {
+            Self::Png => Some(FileKind::Png),
+            Self::Jpg => Some(FileKind::Jpeg),
+            Self::Tiff => Some(FileKind::Tiff),
+            Self::Raw => None,
+        }
+    }
+
+    /// The end of its files' names.
+    pub(crate) fn end(self) -> &'static str {
+        self.picture().map_or("raw", FileKind::end)
+    }
+}
+
 fn seconds(text: &str) -> Result<Duration, String> {
     let seconds: f64 = text.parse().map_err(|_| format!("{text:?} is no number of seconds"))?;
     Duration::try_from_secs_f64(seconds).map_err(|_| format!("{text} s is out of range: expected 0 or more"))
@@ -198,6 +240,8 @@ mod tests {
         assert!(parse(&["--patience", "soon"]).unwrap_err().contains("no number of seconds"));
         assert!(parse(&["--frames", "0"]).is_err());
         assert!(parse(&["--spin-budget", "0"]).unwrap_err().contains("0.1 to 100"));
+        assert!(parse(&["--record-kind", "png"]).unwrap_err().contains("--record"));
+        assert!(parse(&["--record", "a", "--record-threads", "0"]).is_err());
         assert!(parse(&["--snapshot-after", "3"]).unwrap_err().contains("--snapshot"));
         assert!(parse(&["--snapshot", "a.JPG", "--patience", "0", "--mode", "every", "--pipe", "y4m"]).is_ok());
     }

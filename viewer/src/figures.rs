@@ -16,13 +16,16 @@ pub(crate) struct Counts {
     pub missed: u64,
     pub verified: u64,
     pub torn: u64,
+    pub recorded: u64,
+    pub record_skipped: u64,
     pub predictions: PredictionCounters,
 }
 
 impl Counts {
     pub(crate) fn new(counters: SubscriberCounters, predictions: PredictionCounters, verified: u64, torn: u64) -> Self {
         let SubscriberCounters { seen: frames, skipped, missed, .. } = counters;
-        Self { frames, skipped, missed, verified, torn, predictions }
+        let (recorded, record_skipped) = (0, 0);
+        Self { frames, skipped, missed, verified, torn, recorded, record_skipped, predictions }
     }
 
     fn since(self, earlier: Self) -> Self {
@@ -32,6 +35,8 @@ impl Counts {
             missed: self.missed - earlier.missed,
             verified: self.verified - earlier.verified,
             torn: self.torn - earlier.torn,
+            recorded: self.recorded - earlier.recorded,
+            record_skipped: self.record_skipped - earlier.record_skipped,
             // Told of the whole run only.
             predictions: self.predictions,
         }
@@ -92,6 +97,8 @@ pub(crate) struct Interval<'a> {
     pub skipped: u64,
     pub missed: u64,
     pub torn: u64,
+    pub recorded: u64,
+    pub record_skipped: u64,
     /// New frames a second of this interval.
     pub fps: f64,
     #[serde(flatten)]
@@ -123,6 +130,10 @@ pub struct Summary {
     pub torn: u64,
     /// Frames that `--verify` looked at.
     pub verified: u64,
+    /// Frames that `--record` wrote; 0 without it.
+    pub recorded: u64,
+    /// Frames that were taken and not written, because encoder or disk were too slow.
+    pub record_skipped: u64,
     /// New frames a second, from the first one published after attaching to the last; 0 with fewer than two.
     pub fps: f64,
     /// Median of the latency, in ns; `None` where no frame was published after attaching.
@@ -204,7 +215,7 @@ impl Figures {
     /// The figures since the last interval's end; the next one begins.
     pub(crate) fn end_interval(&mut self, counts: Counts, seconds: Duration, now_ns: u64, held: usize) -> Interval<'_> {
         let (earlier, begun) = std::mem::replace(&mut self.reported, (counts, seconds));
-        let Counts { frames, skipped, missed, torn, .. } = counts.since(earlier);
+        let Counts { frames, skipped, missed, torn, recorded, record_skipped, .. } = counts.since(earlier);
         let latency = self.interval.read();
         self.interval.clear();
         let length = seconds.saturating_sub(begun).as_secs_f64();
@@ -217,6 +228,8 @@ impl Figures {
             skipped,
             missed,
             torn,
+            recorded,
+            record_skipped,
             fps: if length > 0.0 { frames as f64 / length } else { 0.0 },
             latency,
             age_ns: self.last.map(|last| now_ns.saturating_sub(last.capture_ns)),
@@ -245,6 +258,8 @@ impl Figures {
             missed: counts.missed,
             torn: counts.torn,
             verified: counts.verified,
+            recorded: counts.recorded,
+            record_skipped: counts.record_skipped,
             fps,
             latency_p50_ns,
             latency_p99_ns,
@@ -317,6 +332,8 @@ mod tests {
             "skipped",
             "missed",
             "torn",
+            "recorded",
+            "record_skipped",
             "fps",
             "latency_p50_ns",
             "latency_p99_ns",

@@ -8,6 +8,7 @@
 //!                                                        ├─ verify    every byte against the frame's mark
 //!                                                        ├─ pipe      y4m or raw bytes to standard output
 //!                                                        ├─ snapshot  one frame to a picture file
+//!                                                        ├─ record    every frame to files, with an index
 //!                                                        └─ figures ─▸ status: a live line, JSON, the last words
 //! ```
 //! Data goes to standard output, words go to standard error. Exit codes: 0 all is well (a reader that closed the pipe
@@ -18,6 +19,7 @@ mod arguments;
 mod attach;
 mod figures;
 mod pipe;
+mod record;
 mod run;
 mod session;
 mod snapshot;
@@ -25,6 +27,6 @@ mod status;
 mod target;
 mod verify;
 
-pub use arguments::{Arguments, Mode, PipeFormat, WaitKind};
+pub use arguments::{Arguments, Mode, PipeFormat, RecordKind, WaitKind};
 pub use figures::Summary;
 pub use run::{End, Outcome, run};

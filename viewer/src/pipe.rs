@@ -26,6 +26,8 @@ pub(crate) struct Pipe<W> {
     format: PipeFormat,
     /// Shape of the last frame, without stride; `None` before the first.
     shape: Option<ImageShape>,
+    /// Whether it was said what bytes without a shape are.
+    told_of_bytes: bool,
     converted: Option<I420>,
 }
 
@@ -45,7 +47,7 @@ impl Pipe<File> {
 
 impl<W: Write> Pipe<W> {
     pub(crate) fn new(out: W, format: PipeFormat) -> Self {
-        Self { out, format, shape: None, converted: None }
+        Self { out, format, shape: None, told_of_bytes: false, converted: None }
     }
 
     /// Writes a frame: `view` is it as an image, where it is one. Returns what there is to say about it.
@@ -58,7 +60,9 @@ impl<W: Write> Pipe<W> {
         match (self.format, view) {
             (PipeFormat::Raw, None) => {
                 self.out.write_all(bytes).context("writing to the pipe")?;
-                Ok(None)
+                let is_new = !std::mem::replace(&mut self.told_of_bytes, true);
+                let what = "bytes of no images, one frame after the other and nothing between them";
+                Ok(is_new.then(|| format!("{what}; the first frame has {} bytes", bytes.len())))
             }
             (PipeFormat::Raw, Some(view)) => self.write_raw(view, rate),
             (PipeFormat::Y4m, Some(view)) => self.write_y4m(view, rate),
@@ -75,7 +79,7 @@ impl<W: Write> Pipe<W> {
     }
 
     fn write_y4m(&mut self, view: ImageView<'_>, rate: Option<Rate>) -> anyhow::Result<Option<String>> {
-        let mut remark = None;
+        let mut remarks = Vec::new();
         match self.shape {
             Some(shape) if is_same_picture(&shape, &view.shape()) => {}
             Some(shape) => bail!(
@@ -89,8 +93,9 @@ impl<W: Write> Pipe<W> {
                 if I420::takes(view.shape().format()) {
                     self.converted = Some(I420::new(view.shape().width(), view.shape().height())?);
                 }
+                remarks.extend(y4m_remark(view.shape().format()));
                 if rate.is_none() {
-                    remark = Some(format!("the stream has no rate: y4m says {} frames a second", NO_RATE.0));
+                    remarks.push(format!("the stream has no rate: y4m says {} frames a second", NO_RATE.0));
                 }
                 self.shape = Some(view.shape());
             }
@@ -104,7 +109,7 @@ impl<W: Write> Pipe<W> {
         };
         let frame = std::iter::once(&b"FRAME\n"[..]).chain(pieces(view));
         write_pieces(&mut self.out, frame).context("writing to the pipe")?;
-        Ok(remark)
+        Ok((!remarks.is_empty()).then(|| remarks.join("\n")))
     }
 }
 
@@ -128,6 +133,21 @@ fn y4m_header(shape: &ImageShape, rate: Option<Rate>) -> anyhow::Result<String> 
     let (numerator, denominator) = rate.map_or(NO_RATE, |rate| (rate.numerator(), rate.denominator()));
     let (width, height) = (shape.width(), shape.height());
     Ok(format!("YUV4MPEG2 W{width} H{height} F{numerator}:{denominator} Ip A0:0 C{colours}\n"))
+}
+
+/// What becomes of a format in y4m, where it does not stay what it is for everybody.
+fn y4m_remark(format: PixelFormat) -> Option<String> {
+    match format {
+        PixelFormat::Mono16 => {
+            Some("y4m of 16 bits (Cmono16): ffmpeg reads it, and framebus; few others do".to_owned())
+        }
+        PixelFormat::Nv12 => None,
+        format if I420::takes(format) => {
+            let remark = "converted to i420, colours at half the resolution; --pipe raw leaves them as they are";
+            Some(format!("{format} is {remark}"))
+        }
+        _ => None,
+    }
 }
 
 /// The command that reads raw frames of this shape.

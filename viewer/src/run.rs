@@ -4,7 +4,8 @@ use crate::arguments::{Arguments, Mode};
 use crate::attach::attach;
 use crate::figures::{Counts, Figures, Summary};
 use crate::pipe::Pipe;
-use crate::session::{Session, Tasks};
+use crate::record::Recorder;
+use crate::session::{Finished, Session, Tasks};
 use crate::snapshot::Snapshot;
 use crate::status::Status;
 use crate::target::Target;
@@ -57,11 +58,12 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     let stop = Arc::new(AtomicBool::new(false));
     framebus_program::on_interrupt(&stop).context("preparing for Ctrl-C")?;
     let status = Status::new(arguments);
-    let snapshot = arguments.snapshot.as_deref();
+    let (snapshot, record) = (arguments.snapshot.as_deref(), arguments.record.as_deref());
     let tasks = Tasks {
         verifier: arguments.verify.then(Verifier::default),
         pipe: arguments.pipe.map(Pipe::to_stdout).transpose()?,
         snapshot: snapshot.map(|path| Snapshot::new(path, arguments.snapshot_after, arguments.frames)).transpose()?,
+        recorder: record.map(|directory| Recorder::new(directory, &target.name, arguments)).transpose()?,
     };
 
     let mut options = SubscriberOptions::default();
@@ -77,13 +79,13 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
 
     let mut session = Session::begin(arguments, &status, &stop, subscriber, tasks)?;
     let watched = session.watch();
-    let (summary, snapshot) = session.finish();
+    let Finished { summary, snapshot, recorded } = session.finish();
     let saved = snapshot.map_or(Ok(()), |snapshot| match &watched {
         // Nobody promised a snapshot of a run that was broken off.
         Err(_) | Ok(End::Interrupted) if !snapshot.is_begun() => Ok(()),
         _ => snapshot.finish(summary.frames),
     });
-    let outcome = conclude(watched, summary, &status)?;
+    let outcome = conclude(watched.and_then(|end| recorded.map(|()| end)), summary, &status)?;
     saved.map(|()| outcome)
 }
 

@@ -6,6 +6,7 @@
 use crate::arguments::{Arguments, Mode};
 use crate::figures::{Counts, Figures, Summary};
 use crate::pipe::Pipe;
+use crate::record::Recorder;
 use crate::run::End;
 use crate::snapshot::Snapshot;
 use crate::status::Status;
@@ -21,11 +22,18 @@ use std::time::{Duration, Instant};
 const SLICE: Duration = Duration::from_millis(100);
 
 /// What happens to each frame.
-#[derive(Debug)]
 pub(crate) struct Tasks {
     pub verifier: Option<Verifier>,
     pub pipe: Option<Pipe<File>>,
     pub snapshot: Option<Snapshot>,
+    pub recorder: Option<Recorder>,
+}
+
+/// How a session ended.
+pub(crate) struct Finished {
+    pub summary: Summary,
+    pub snapshot: Option<Snapshot>,
+    pub recorded: anyhow::Result<()>,
 }
 
 /// An attached viewer at work.
@@ -133,15 +141,20 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// The figures of the whole, and what became of the snapshot.
-    pub(crate) fn finish(self) -> (Summary, Option<Snapshot>) {
-        (self.figures.summary(self.counts(), self.begun.elapsed()), self.tasks.snapshot)
+    /// The figures of the whole, and what became of the files. Waits for those that are on their way.
+    pub(crate) fn finish(mut self) -> Finished {
+        let lasted = self.begun.elapsed();
+        let recorded = self.tasks.recorder.as_mut().map_or(Ok(()), Recorder::finish);
+        let summary = self.figures.summary(self.counts(), lasted);
+        Finished { summary, snapshot: self.tasks.snapshot, recorded }
     }
 
     fn counts(&self) -> Counts {
         let (verified, torn) =
             self.tasks.verifier.as_ref().map_or((0, 0), |verifier| (verifier.verified, verifier.torn));
-        Counts::new(self.subscriber.counters(), self.subscriber.predictions(), verified, torn)
+        let (recorded, record_skipped) = self.tasks.recorder.as_ref().map_or((0, 0), Recorder::counts);
+        let counts = Counts::new(self.subscriber.counters(), self.subscriber.predictions(), verified, torn);
+        Counts { recorded, record_skipped, ..counts }
     }
 
     /// What is due by the clock, and whether it is time to end.
@@ -204,6 +217,11 @@ impl<'a> Session<'a> {
         let number = self.subscriber.counters().seen;
         if let Some(snapshot) = &mut self.tasks.snapshot
             && let Some(remark) = snapshot.offer(number, view)?
+        {
+            self.status.say(&remark);
+        }
+        if let Some(recorder) = &mut self.tasks.recorder
+            && let Some(remark) = recorder.offer(frame, view)?
         {
             self.status.say(&remark);
         }

@@ -5,7 +5,7 @@
 
 use anyhow::{Context, anyhow, bail};
 use framebus::ImageView;
-use framebus_picture::{picture, remark, save};
+use framebus_picture::{FileKind, picture, save};
 use framebus_program::UsageError;
 use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
@@ -52,7 +52,8 @@ impl Snapshot {
         })?;
         let (picture, path) = (picture(view)?, self.path.clone());
         self.writing = Some(std::thread::spawn(move || save(&picture, &path)));
-        let remark = remark(view.shape().format()).map(|remark| format!(" ({remark})")).unwrap_or_default();
+        let remark = FileKind::of(&self.path).and_then(|kind| kind.remark(view.shape().format()));
+        let remark = remark.map(|remark| format!(" ({remark})")).unwrap_or_default();
         Ok(Some(format!("saving a snapshot of {} to {}{remark}", view.shape(), self.path.display())))
     }
 

@@ -36,6 +36,8 @@ pub(crate) struct Status {
     quiet: bool,
     /// The counts of torn frames are shown.
     verify: bool,
+    /// The counts of recorded frames, likewise.
+    record: bool,
 }
 
 impl Status {
@@ -56,7 +58,7 @@ impl Status {
         } else {
             Live::Lines
         };
-        Self { live, json, quiet: arguments.quiet, verify: arguments.verify }
+        Self { live, json, quiet: arguments.quiet, verify: arguments.verify, record: arguments.record.is_some() }
     }
 
     /// Says something once.
@@ -81,8 +83,8 @@ impl Status {
     /// Where JSON can not be written.
     pub(crate) fn interval(&self, interval: &Interval<'_>) -> io::Result<()> {
         match &self.live {
-            Live::Line(bar) => bar.set_message(interval_text(interval, self.verify)),
-            Live::Lines => write_line(&interval_text(interval, self.verify)),
+            Live::Line(bar) => bar.set_message(interval_text(interval, self.verify, self.record)),
+            Live::Lines => write_line(&interval_text(interval, self.verify, self.record)),
             Live::Off => {}
         }
         self.write_json(interval)
@@ -97,7 +99,7 @@ impl Status {
             bar.finish_and_clear();
         }
         if !self.quiet {
-            write_line(&summary_text(summary, self.verify));
+            write_line(&summary_text(summary, self.verify, self.record));
         }
         self.write_json(summary)
     }
@@ -121,7 +123,7 @@ fn write_line(text: &str) {
     let _ = writeln!(io::stderr(), "{text}");
 }
 
-fn interval_text(interval: &Interval<'_>, verify: bool) -> String {
+fn interval_text(interval: &Interval<'_>, verify: bool, record: bool) -> String {
     let Interval { stream, fps, skipped, missed, held, torn, .. } = interval;
     let mut text = format!("{stream}  {fps:.1} Hz");
     let latency = &interval.latency;
@@ -139,10 +141,16 @@ fn interval_text(interval: &Interval<'_>, verify: bool) -> String {
     if verify {
         text.push_str(&format!("  torn {torn}"));
     }
+    if record {
+        text.push_str(&format!("  recorded {}", interval.recorded));
+    }
+    if interval.record_skipped > 0 {
+        text.push_str(&format!("  not recorded {}", interval.record_skipped));
+    }
     text
 }
 
-fn summary_text(summary: &Summary, verify: bool) -> String {
+fn summary_text(summary: &Summary, verify: bool, record: bool) -> String {
     let Summary { stream, frames, skipped, missed, .. } = summary;
     let seconds = Duration::from_secs_f64(summary.seconds);
     let mut text = format!("{stream}: {frames} frames in {seconds:.1?}");
@@ -172,6 +180,16 @@ fn summary_text(summary: &Summary, verify: bool) -> String {
     }
     if verify {
         text.push_str(&format!("\ntorn {} of {} verified", summary.torn, summary.verified));
+    }
+    if record {
+        text.push_str(&format!("\nrecorded {}", summary.recorded));
+    }
+    if summary.record_skipped > 0 {
+        text.push_str(&format!(
+            ", skipped {}: encoder or disk were too slow; more --record-threads may help, --record-kind raw or jpg, or \
+             --mode every on a stream that waits",
+            summary.record_skipped
+        ));
     }
     if summary.restarts > 0 {
         text.push_str(&format!("\nthe producer came back {} times", summary.restarts));
@@ -207,13 +225,24 @@ mod tests {
         let mut figures = Figures::new("robot/front".into(), "viewer".into()).unwrap();
         figures.saw(3, 0, 0, Some(1500));
         figures.saw(13, 0, 500_000_000, Some(2500));
-        let counts = Counts { frames: 2, skipped: 7, missed: 2, verified: 2, torn: 1, ..Counts::default() };
-        let text = summary_text(&figures.summary(counts, Duration::from_secs(2)), true);
+        let counts = Counts {
+            frames: 2,
+            skipped: 7,
+            missed: 2,
+            verified: 2,
+            torn: 1,
+            recorded: 1,
+            record_skipped: 1,
+            ..Counts::default()
+        };
+        let text = summary_text(&figures.summary(counts, Duration::from_secs(2)), true, true);
         assert_eq!(
             text,
             "robot/front: 2 frames in 2.0s, 2.00 Hz, sequences 3 to 13\nlatency p50 1.50 µs, p99 2.50 µs, max 2.50 \
              µs\nskipped 7 of 11: newer frames were taken\nmissed 2 of 11: gone before they were asked for; a longer \
-             history keeps them longer, and on_full = \"wait\" until they are read\ntorn 1 of 2 verified"
+             history keeps them longer, and on_full = \"wait\" until they are read\ntorn 1 of 2 verified\nrecorded 1, skipped \
+             1: encoder or disk were too slow; more --record-threads may help, --record-kind raw or jpg, or --mode every on a \
+             stream that waits"
         );
     }
 
@@ -221,14 +250,14 @@ mod tests {
     fn a_live_line_has_all_figures() {
         let mut figures = Figures::new("robot/front".into(), "viewer".into()).unwrap();
         let counts = Counts::default();
-        let text = interval_text(&figures.end_interval(counts, Duration::from_secs(1), 0, 0), false);
+        let text = interval_text(&figures.end_interval(counts, Duration::from_secs(1), 0, 0), false, false);
         assert_eq!(text, "robot/front  0.0 Hz  no new frame  skipped 0  missed 0  held 0");
         figures.saw(1, 1_000, 2_000, Some(800));
         let counts = Counts { frames: 1, skipped: 2, ..counts };
-        let text = interval_text(&figures.end_interval(counts, Duration::from_secs(2), 17_000, 1), true);
+        let text = interval_text(&figures.end_interval(counts, Duration::from_secs(2), 17_000, 1), true, true);
         assert_eq!(
             text,
-            "robot/front  1.0 Hz  latency p50 800 ns p99 800 ns max 800 ns  age 16.0 µs  skipped 2  missed 0  held 1  torn 0"
+            "robot/front  1.0 Hz  latency p50 800 ns p99 800 ns max 800 ns  age 16.0 µs  skipped 2  missed 0  held 1  torn 0  recorded 0"
         );
     }
 }

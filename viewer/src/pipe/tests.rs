@@ -45,9 +45,48 @@ fn formats_that_y4m_lacks_are_refused_with_the_line_that_does_it() {
         "can not pipe images of 6 × 4 bayer_grbg8 as y4m, which has no such pixels: use --pipe raw, and read it with \
          ffmpeg -f rawvideo -pix_fmt bayer_grbg8 -s 6x4 -framerate 30/1 -i -"
     );
+    for format in F::all() {
+        let taken = I420::takes(format) || [F::Mono8, F::Mono16, F::I420].contains(&format);
+        match y4m_header(&shape(format), None) {
+            Ok(_) => assert!(taken, "{format}"),
+            Err(error) => {
+                assert!(
+                    !taken && error.to_string().contains("--pipe raw, and read it with ffmpeg -f rawvideo"),
+                    "{error}"
+                );
+            }
+        }
+    }
     let mut pipe = Pipe::new(Vec::new(), PipeFormat::Y4m);
     assert!(pipe.write(&[1, 2, 3], None, None).is_err());
     assert!(pipe.out.is_empty());
+}
+
+#[test]
+fn what_does_not_stay_what_it_is_is_said_once() {
+    let said = |format: F, pipe: PipeFormat| -> Vec<Option<String>> {
+        let shape = shape(format);
+        let bytes = vec![1; shape.frame_bytes()];
+        let mut pipe = Pipe::new(Vec::new(), pipe);
+        let mut write = || pipe.write(&bytes, ImageView::new(shape, &bytes), Rate::new(30, 1)).unwrap();
+        vec![write(), write()]
+    };
+    for (format, expected) in
+        [(F::Mono16, "Cmono16"), (F::Rgb8, "rgb8 is converted to i420"), (F::Yuyv, "yuyv is conv")]
+    {
+        let said = said(format, PipeFormat::Y4m);
+        assert!(said[0].as_ref().unwrap().contains(expected) && said[1].is_none(), "{said:?}");
+    }
+    assert_eq!(said(F::I420, PipeFormat::Y4m), [None, None]);
+    for (format, pixels) in [(F::Mono16, "gray16"), (F::DepthF32, "grayf32"), (F::BayerGbrg16, "bayer_gbrg16")] {
+        let said = said(format, PipeFormat::Raw);
+        let line = format!("to be read with: ffmpeg -f rawvideo -pix_fmt {pixels}");
+        assert!(said[0].as_ref().unwrap().contains(&line) && said[1].is_none(), "{said:?}");
+    }
+    let mut pipe = Pipe::new(Vec::new(), PipeFormat::Raw);
+    let said = pipe.write(b"hello", None, None).unwrap().unwrap();
+    assert!(said.contains("nothing between them; the first frame has 5 bytes"), "{said}");
+    assert_eq!(pipe.write(b"hello", None, None).unwrap(), None);
 }
 
 #[test]

@@ -23,7 +23,8 @@ pub struct Arguments {
     #[arg(long, value_name = "BACKEND")]
     pub backend: Option<Backend>,
 
-    /// Where frames come from: pattern, images:DIR_OR_GLOB, y4m:PATH, raw:PATH (PATH - is standard input)
+    /// Where frames come from: pattern, images:DIR_OR_GLOB, y4m:PATH, raw:PATH (PATH - is standard input), exec:COMMAND
+    /// (its y4m or raw output), v4l2:/dev/videoN (a camera)
     #[arg(long, value_name = "SOURCE", default_value = "pattern")]
     pub source: SourceSpec,
 
@@ -39,7 +40,8 @@ pub struct Arguments {
     #[arg(long, value_name = "NAME", help_heading = "Shape and rate")]
     pub format: Option<PixelFormat>,
 
-    /// Frames a second, 29.97 or 30000/1001 [default: the config's or the source's, or 30]
+    /// Frames a second, 29.97 or 30000/1001 [default: the config's or the source's, or 30]. exec: without this one, frames
+    /// are published as they come; v4l2: asks the camera for this one
     #[arg(long, value_name = "HZ", value_parser = parse_rate, help_heading = "Shape and rate")]
     pub rate: Option<Rate>,
 
@@ -91,6 +93,10 @@ pub struct Arguments {
     #[arg(long = "loop", help_heading = "Run")]
     pub start_over: bool,
 
+    /// End when the command of exec: ends or the camera of v4l2: goes away, instead of starting it again
+    #[arg(long, conflicts_with = "start_over", help_heading = "Run")]
+    pub no_restart: bool,
+
     /// Leave out the mark and check sum in the pattern's first 32 bytes
     #[arg(long, help_heading = "Run")]
     pub no_mark: bool,
@@ -114,6 +120,19 @@ pub struct Arguments {
     /// Time between two status lines
     #[arg(long, value_name = "SECONDS", value_parser = parse_seconds, default_value = "1", help_heading = "Run")]
     pub interval: Duration,
+}
+
+impl Arguments {
+    /// Whether frames wait for deadlines of ours. Those of a camera do not: later than at once is older than need be. A
+    /// command is slowed down to a rate only where that was asked for here.
+    pub(crate) fn is_paced(&self) -> bool {
+        !self.unpaced
+            && match self.source {
+                SourceSpec::V4l2(_) => false,
+                SourceSpec::Exec(_) => self.rate.is_some(),
+                _ => true,
+            }
+    }
 }
 
 /// The policy of `--on-full`; its time is that of `--wait-ms`.
@@ -176,6 +195,14 @@ mod tests {
     }
 
     #[test]
+    fn what_comes_by_itself_is_paced_only_when_asked_to_be() {
+        let is_paced = |line: &str| parse(line).unwrap().is_paced();
+        assert!(is_paced("p") && is_paced("p --source y4m:-") && !is_paced("p --unpaced"));
+        assert!(!is_paced("p --source exec:x") && is_paced("p --source exec:x --rate 5"));
+        assert!(!is_paced("p --source v4l2:/dev/video0 --rate 5"));
+    }
+
+    #[test]
     fn slots_are_a_number_or_auto() {
         assert_eq!(parse("p --slots auto").unwrap().slots, Some(Slots::Auto));
         assert_eq!(parse("p --slots 3").unwrap().slots, Some(Slots::Exactly(3)));
@@ -192,7 +219,7 @@ mod tests {
     fn an_unknown_source_is_answered_with_the_known_ones() {
         let error = parse("p --source webcam").unwrap_err().to_string();
         let expected =
-            "\"webcam\" is no source: expected pattern, images:DIR_OR_GLOB, y4m:PATH, y4m:-, raw:PATH or raw:-";
+            "\"webcam\" is no source: expected pattern, images:DIR_OR_GLOB, y4m:PATH, raw:PATH (- is standard input)";
         assert!(error.contains(expected), "{error}");
     }
 }

@@ -2,9 +2,11 @@
 //!
 //! ```text
 //!  pattern ┐
-//!  images: ┤             deadline n = start + n periods         ┌ viewer
-//!  y4m:    ┼─► source ─► loan ─► write in place ─► publish ─► stream
-//!  raw:    ┘                                                    └ viewer
+//!  images: ┤
+//!  y4m:    ┤             deadline n = start + n periods         ┌ viewer
+//!  raw:    ┼─► source ─► loan ─► write in place ─► publish ─► stream
+//!  exec:   ┤                                                    └ viewer
+//!  v4l2:   ┘
 //! ```
 //!
 //! The program `producer` is this library and nothing more; `framebus producer` is the same.

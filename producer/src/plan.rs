@@ -18,7 +18,7 @@ use framebus::{Backend, Content, ImageShape, OnFull, Rate, StreamName, StreamOpt
 use framebus_config::{Bus, Config};
 
 use crate::arguments::{Arguments, Full};
-use crate::source::Told;
+use crate::source::{Told, Wish};
 use framebus_program::usage;
 
 /// The rate of a stream for which nobody says one.
@@ -66,6 +66,21 @@ impl Target {
         Ok(Self { name, configured, backend: bus.backend.clone(), mode: bus.mode, group, origin, is_built_in })
     }
 
+    /// What is asked for, before the source is asked what it has: a camera can choose.
+    pub(crate) fn wish(&self, arguments: &Arguments) -> Wish {
+        let configured = self.configured.as_ref().filter(|_| !self.is_built_in);
+        let shape = configured.and_then(|options| match &options.content {
+            Content::Image(shape) => Some(*shape),
+            _ => None,
+        });
+        Wish {
+            width: arguments.width.or(shape.map(|shape| shape.width())),
+            height: arguments.height.or(shape.map(|shape| shape.height())),
+            format: arguments.format.or(shape.map(|shape| shape.format())),
+            rate: arguments.rate.or(configured.and_then(|options| options.rate)),
+        }
+    }
+
     /// The stream's options, and the rate of its frames.
     pub(crate) fn options(&self, arguments: &Arguments, told: Told) -> anyhow::Result<(StreamOptions, Rate)> {
         let content = self.content(arguments, told)?;
@@ -87,7 +102,7 @@ impl Target {
         options.persist |= arguments.persist;
         let rates = if self.is_built_in { [told.rate, options.rate] } else { [options.rate, told.rate] };
         options.rate = arguments.rate.or(rates[0]).or(rates[1]);
-        if !arguments.unpaced {
+        if arguments.is_paced() {
             options.rate = options.rate.or(DEFAULT_RATE);
         }
         let rate = options.rate.or(DEFAULT_RATE).ok_or_else(|| usage!("can not pace a stream without a rate"))?;

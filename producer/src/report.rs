@@ -5,7 +5,7 @@
 //! is a terminal, else one line an interval.
 
 use std::io::{self, IsTerminal, Write};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -76,12 +76,14 @@ fn report(stream: &str, counts: &Counts, interval: Duration, json: bool, ended: 
             drops: tally.drops - before.drops,
             late: tally.late - before.late,
             abandoned: tally.abandoned - before.abandoned,
+            restarts: tally.restarts - before.restarts,
+            lost: tally.lost - before.lost,
             rate_hz: thousandths((tally.published - before.published) as f64 / seconds),
             seconds: thousandths(seconds),
             last_sequence: counts.last_sequence(),
         };
         if let Some(why) = counts.take_trouble() {
-            Status::pause(status.as_ref(), || tracing::warn!("{why}"));
+            aside(|| tracing::warn!("{why}"));
         }
         match &status {
             Some(status) => status.show(&line),
@@ -91,7 +93,7 @@ fn report(stream: &str, counts: &Counts, interval: Duration, json: bool, ended: 
         due = (due + interval).max(now);
     }
     if let Some(why) = counts.take_trouble() {
-        Status::pause(status.as_ref(), || tracing::warn!("{why}"));
+        aside(|| tracing::warn!("{why}"));
     }
     Ok(())
 }
@@ -109,14 +111,32 @@ fn print_words(summary: &Summary) -> io::Result<()> {
         (Some(first), Some(last)) => format!(", sequences {first} to {last}"),
         _ => String::new(),
     };
-    let Summary { stream, published, seconds, rate_hz, drops, late, abandoned, .. } = summary;
+    let Summary { stream, published, seconds, rate_hz, drops, late, abandoned, restarts, lost, .. } = summary;
+    // Of most sources there is nothing to say here.
+    let more: String = [(restarts, "new starts of the source"), (lost, "lost by the camera")]
+        .into_iter()
+        .filter(|(count, _)| **count > 0)
+        .map(|(count, what)| format!(", {count} {what}"))
+        .collect();
     // Whoever closed standard error does not want to know.
     let _ = writeln!(
         io::stderr(),
         "{stream}: {published} frames in {seconds:.1} s, {rate_hz:.2} Hz; {drops} dropped, {late} late, {abandoned} \
-         abandoned{sequences}"
+         abandoned{more}{sequences}"
     );
     Ok(())
+}
+
+/// The line on the terminal that is rewritten, where there is one: a process has one standard error.
+static LINE: Mutex<Option<ProgressBar>> = Mutex::new(None);
+
+/// Prints something else to standard error, without the status line in between.
+pub(crate) fn aside(print: impl FnOnce()) {
+    let line = LINE.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    match line {
+        Some(line) => line.suspend(print),
+        None => print(),
+    }
 }
 
 /// The status on standard error.
@@ -132,6 +152,7 @@ impl Status {
             let line = ProgressBar::new_spinner();
             style.into_iter().fold(line, ProgressBar::with_style)
         });
+        LINE.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&line);
         Self { line }
     }
 
@@ -148,19 +169,12 @@ impl Status {
             }
         }
     }
-
-    /// Prints something else without the status line in between.
-    fn pause(status: Option<&Self>, print: impl FnOnce()) {
-        match status.and_then(|status| status.line.as_ref()) {
-            Some(line) => line.suspend(print),
-            None => print(),
-        }
-    }
 }
 
 impl Drop for Status {
     fn drop(&mut self) {
         if let Some(line) = &self.line {
+            *LINE.lock().unwrap_or_else(PoisonError::into_inner) = None;
             line.finish_and_clear();
         }
     }

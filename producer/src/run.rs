@@ -7,8 +7,8 @@
 //! | | the frame |
 //! |---|---|
 //! | `on_full = "drop"` | is consumed from the source, so that time goes on, and counts as dropped |
-//! | `on_full = "wait"`, pattern | counts as dropped when the time to wait is over: a camera can not be stopped |
-//! | `on_full = "wait"`, files and pipes | is tried again until there is a slot: nothing is lost, the source waits |
+//! | `on_full = "wait"`, pattern and cameras | counts as dropped when the time to wait is over: a camera can not be stopped |
+//! | `on_full = "wait"`, files, pipes and commands | is tried again until there is a slot: nothing is lost, the source waits |
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,7 +20,7 @@ use crate::pace::Pace;
 use crate::plan::Target;
 use crate::realtime;
 use crate::report::Reporter;
-use crate::source::{Arrival, Order, Source, Written};
+use crate::source::{Arrival, Opening, Order, Source, Written};
 use crate::stop::Stop;
 use crate::summary::Counts;
 
@@ -39,7 +39,13 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
     let target = Target::find(&arguments)?;
     let counts = Arc::new(Counts::default());
     end_after(arguments.seconds, &stop);
-    let Some(mut source) = Source::open(&arguments.source, &stop)? else {
+    let opening = Opening {
+        stop: stop.clone(),
+        counts: counts.clone(),
+        restart: !arguments.no_restart,
+        wish: target.wish(&arguments),
+    };
+    let Some(mut source) = Source::open(&arguments.source, opening)? else {
         // Stopped before the source had said what it is: there is a summary all the same.
         let reporter = Reporter::start(&target.name, &counts, arguments.interval, arguments.json, &stop)?;
         let (stream, spec) = (target.name.to_string(), arguments.source.to_string());
@@ -64,7 +70,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
         order.name,
         publisher.next_sequence(),
         options.content,
-        if arguments.unpaced { "unpaced".to_owned() } else { format!("at {rate}") },
+        if arguments.is_paced() { format!("at {rate}") } else { "unpaced".to_owned() },
         publisher.geometry().slots(),
     );
     if options.huge_pages {
@@ -75,7 +81,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
     end_after(arguments.seconds, &stop);
     let (begun, before) = (Instant::now(), publisher.counters());
     let mut producer = Producer { publisher, source, stop, counts: counts.clone(), frames: arguments.frames };
-    let pace = (!arguments.unpaced).then(|| Pace::new(rate, now_ns()));
+    let pace = arguments.is_paced().then(|| Pace::new(rate, now_ns()));
     let result = producer.publish_all(pace);
     let after = producer.publisher.counters();
     let (waits, waited_ns) = (after.waits - before.waits, after.waited_ns - before.waited_ns);
@@ -157,12 +163,15 @@ impl Producer {
                     loan.set_capture_ns(capture_ns);
                     return match self.source.write(&mut loan, sequence, capture_ns) {
                         Ok(Written::Whole) => {
+                            if let Some(taken_ns) = self.source.taken_ns() {
+                                loan.set_capture_ns(taken_ns);
+                            }
                             loan.publish();
                             self.counts.count_published(sequence, now_ns());
                             Ok(true)
                         }
                         // Dropping the loan abandons the frame.
-                        Ok(Written::Stopped) => {
+                        Ok(Written::Stopped | Written::Broken) => {
                             self.counts.count_abandoned();
                             Ok(false)
                         }

@@ -12,6 +12,8 @@ pub(crate) struct Counts {
     drops: AtomicU64,
     late: AtomicU64,
     abandoned: AtomicU64,
+    restarts: AtomicU64,
+    lost: AtomicU64,
     /// 0: nothing was published yet. As for the three below.
     first_sequence: AtomicU64,
     last_sequence: AtomicU64,
@@ -29,6 +31,8 @@ pub(crate) struct Tally {
     pub(crate) drops: u64,
     pub(crate) late: u64,
     pub(crate) abandoned: u64,
+    pub(crate) restarts: u64,
+    pub(crate) lost: u64,
 }
 
 impl Counts {
@@ -53,6 +57,17 @@ impl Counts {
         self.abandoned.fetch_add(1, Relaxed);
     }
 
+    /// The source was started again.
+    pub(crate) fn count_restart(&self) {
+        self.restarts.fetch_add(1, Relaxed);
+    }
+
+    /// The source made frames that never came here.
+    #[cfg(feature = "v4l2")]
+    pub(crate) fn count_lost(&self, frames: u64) {
+        self.lost.fetch_add(frames, Relaxed);
+    }
+
     /// Frames published so far.
     pub(crate) fn published(&self) -> u64 {
         self.published.load(Relaxed)
@@ -74,6 +89,8 @@ impl Counts {
             drops: self.drops.load(Relaxed),
             late: self.late.load(Relaxed),
             abandoned: self.abandoned.load(Relaxed),
+            restarts: self.restarts.load(Relaxed),
+            lost: self.lost.load(Relaxed),
         }
     }
 
@@ -93,6 +110,8 @@ impl Counts {
             drops: tally.drops,
             late: tally.late,
             abandoned: tally.abandoned,
+            restarts: tally.restarts,
+            lost: tally.lost,
             rate_hz: thousandths(rate_hz),
             seconds: thousandths(seconds),
             first_sequence: Some(self.first_sequence.load(Relaxed)).filter(|&sequence| sequence > 0),
@@ -124,6 +143,10 @@ pub struct Summary {
     pub late: u64,
     /// Frames begun and not published: cut off by the end of the source, or of the run.
     pub abandoned: u64,
+    /// Times that the source was started again: the command of `exec:` ended, the camera of `v4l2:` went away.
+    pub restarts: u64,
+    /// Frames that a camera took and this producer never got: gaps in the driver's numbers. 0 for other sources.
+    pub lost: u64,
     /// Mean rate from the first frame published to the last one, in frames a second; 0 with fewer than two.
     pub rate_hz: f64,
     /// Length of the run in seconds.
@@ -154,6 +177,10 @@ pub struct Interval {
     pub late: u64,
     /// As in the summary.
     pub abandoned: u64,
+    /// As in the summary.
+    pub restarts: u64,
+    /// As in the summary.
+    pub lost: u64,
     /// Frames a second in this interval.
     pub rate_hz: f64,
     /// Length of this interval in seconds.
@@ -174,11 +201,12 @@ mod tests {
         }
         counts.count_dropped();
         counts.count_late(2);
+        counts.count_restart();
         let json = serde_json::to_string(&counts.summary("a/b", "pattern", 1.00049, 0, 0)).unwrap();
         assert_eq!(
             json,
             "{\"kind\":\"summary\",\"stream\":\"a/b\",\"published\":11,\"drops\":1,\"late\":2,\"abandoned\":0,\
-             \"rate_hz\":10.0,\"seconds\":1.0,\"first_sequence\":100,\"last_sequence\":110,\"waits\":0,\"waited_ns\":0,\
+             \"restarts\":1,\"lost\":0,\"rate_hz\":10.0,\"seconds\":1.0,\"first_sequence\":100,\"last_sequence\":110,\"waits\":0,\"waited_ns\":0,\
              \"source\":\"pattern\"}"
         );
     }

@@ -93,6 +93,12 @@ impl Input {
         Ok(Self::new(Reader { name, file, stop: stop.clone() }))
     }
 
+    /// The end of a pipe into which somebody else writes.
+    pub(crate) fn from_pipe(file: File, name: String, stop: &Stop) -> Self {
+        let _ = fcntl_setpipe_size(&file, PIPE_BYTES);
+        Self::new(Reader { name, file, stop: stop.clone() })
+    }
+
     fn new(reader: Reader) -> Self {
         Self { reader, ahead: vec![0; AHEAD_BYTES].into(), begin: 0, end: 0 }
     }
@@ -135,6 +141,27 @@ impl Input {
             Some(0) => Ended::Short(0),
             Some(_) => Ended::Whole,
         })
+    }
+
+    /// Waits until it is clear whether the input begins with `prefix` (at most [`AHEAD_BYTES`]), and takes nothing:
+    /// `Whole` if it does, else how many bytes were there, the first that differs included.
+    pub(crate) fn begins_with(&mut self, prefix: &[u8]) -> anyhow::Result<Ended> {
+        loop {
+            let ahead = &self.ahead[self.begin..self.end];
+            if ahead.starts_with(prefix) {
+                return Ok(Ended::Whole);
+            }
+            if !prefix.starts_with(ahead) {
+                return Ok(Ended::Short(ahead.len()));
+            }
+            self.ahead.copy_within(self.begin..self.end, 0);
+            (self.begin, self.end) = (0, self.end - self.begin);
+            match self.reader.read(&mut self.ahead[self.end..])? {
+                None => return Ok(Ended::Stopped),
+                Some(0) => return Ok(Ended::Short(self.end)),
+                Some(count) => self.end += count,
+            }
+        }
     }
 
     /// Appends to `line` what comes before the next newline, which is taken and left out; `Short` where the input, or the
@@ -229,6 +256,23 @@ mod tests {
         input.rewind_to(1).unwrap();
         assert_eq!(input.skip(content.len() - 1).unwrap(), Ended::Whole);
         assert_eq!(input.peek().unwrap(), Ended::Short(0));
+    }
+
+    #[test]
+    fn what_an_input_begins_with_is_told_and_left_there() {
+        let (reader, mut writer) = std::io::pipe().unwrap();
+        let file = File::from(std::os::fd::OwnedFd::from(reader));
+        let mut piped = Input::from_pipe(file, "pipe".to_owned(), &Stop::never());
+        writer.write_all(b"YUV").unwrap();
+        assert_eq!(piped.peek().unwrap(), Ended::Whole);
+        writer.write_all(b"4MPEG2 W8\n").unwrap();
+        assert_eq!(piped.begins_with(b"YUV4MPEG2 ").unwrap(), Ended::Whole);
+        let mut line = Vec::new();
+        piped.read_line(&mut line, 100).unwrap();
+        assert_eq!(line, b"YUV4MPEG2 W8");
+        assert!(matches!(input(b"YUX and so on").begins_with(b"YUV4MPEG2 ").unwrap(), Ended::Short(3..)));
+        assert_eq!(input(b"YUV").begins_with(b"YUV4MPEG2 ").unwrap(), Ended::Short(3));
+        assert_eq!(input(b"").begins_with(b"YUV4MPEG2 ").unwrap(), Ended::Short(0));
     }
 
     #[test]

@@ -9,7 +9,7 @@
 use framebus::{Content, ImageShape, PixelFormat, Rate};
 
 use super::input::{Ended, Input};
-use super::{Arrival, Order, Told, Written, written};
+use super::{Arrival, CutOff, Order, Told, Written, written};
 use framebus_program::usage;
 
 /// A header is one line; more than this is something else.
@@ -93,12 +93,19 @@ impl Y4m {
     /// Reads the header; `None`: it was time to stop meanwhile.
     pub(crate) fn open(mut input: Input) -> anyhow::Result<Option<Self>> {
         let mut line = Vec::new();
-        match input.read_line(&mut line, MOST_HEADER_BYTES)? {
+        let ended = input.read_line(&mut line, MOST_HEADER_BYTES)?;
+        match ended {
             Ended::Stopped => return Ok(None),
             Ended::Short(0) => anyhow::bail!("can not read {}: it is empty, expected a y4m video", input.name()),
             Ended::Whole | Ended::Short(_) => {}
         }
-        let header = parse_header(&line).map_err(|why| anyhow::anyhow!("can not read {}: {why}", input.name()))?;
+        let header = parse_header(&line).map_err(|why| {
+            let why = format!("can not read {}: {why}", input.name());
+            match ended {
+                Ended::Short(..=MOST_HEADER_BYTES) => anyhow::Error::new(CutOff(why)),
+                _ => anyhow::anyhow!(why),
+            }
+        })?;
         let data_at = line.len() as u64 + 1;
         Ok(Some(Self { input, header, data_at, shape: header.shape, start_over: false, frame: 0, any: false }))
     }

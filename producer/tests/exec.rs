@@ -1,0 +1,288 @@
+//! The source `exec:` over the real program: what is published, how commands that end are started again, and that none
+//! of them is left behind.
+
+use std::io::Read;
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use framebus::{Frame, StreamName, Subscriber, SubscriberOptions};
+use framebus_producer::Summary;
+use rustix::process::{Pid, Signal, kill_process};
+
+/// Nothing here takes nearly so long; a test that hangs ends.
+const WATCHDOG: Duration = Duration::from_secs(60);
+
+const WIDTH: usize = 8;
+const HEIGHT: usize = 6;
+const RAW: [&str; 6] = ["--width", "8", "--height", "6", "--format", "mono8"];
+
+/// A name that no other test, and no other run of this one, has.
+fn stream(of: &str) -> StreamName {
+    StreamName::new(&format!("exec-{}-{of}", std::process::id()), "camera").unwrap()
+}
+
+/// A producer; ended by drop.
+struct Producer(Child);
+
+struct Outcome {
+    status: ExitStatus,
+    out: String,
+    errors: String,
+}
+
+impl Producer {
+    fn start(name: &StreamName, command: &str, arguments: &[&str]) -> Self {
+        let child = Command::new(env!("CARGO_BIN_EXE_producer"))
+            .args(["--stream", &name.to_string(), "--source", &format!("exec:{command}"), "--json"])
+            .args(arguments)
+            .current_dir(std::env::temp_dir())
+            .env_remove("FRAMEBUS_CONFIG")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        Self(child)
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.0), signal).unwrap();
+    }
+
+    fn outcome(mut self) -> Outcome {
+        until("the producer ends", || self.0.try_wait().unwrap().is_some());
+        let (mut out, mut errors) = (String::new(), String::new());
+        self.0.stdout.take().unwrap().read_to_string(&mut out).unwrap();
+        self.0.stderr.take().unwrap().read_to_string(&mut errors).unwrap();
+        Outcome { status: self.0.wait().unwrap(), out, errors }
+    }
+}
+
+impl Drop for Producer {
+    /// Also a test that fails leaves no stream: the producer gets the time to remove it.
+    fn drop(&mut self) {
+        let begun = Instant::now();
+        if matches!(self.0.try_wait(), Ok(None)) {
+            self.signal(Signal::INT);
+        }
+        while matches!(self.0.try_wait(), Ok(None)) && begun.elapsed() < Duration::from_secs(5) {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Outcome {
+    fn summary(&self) -> Summary {
+        let last = self.out.lines().last().unwrap_or_else(|| panic!("no summary; {}", self.errors));
+        serde_json::from_str(last).unwrap()
+    }
+
+    fn error(&self) -> &str {
+        let last = self.errors.lines().rfind(|line| line.starts_with("error: "));
+        last.unwrap_or_else(|| panic!("no error in {:?}", self.errors))
+    }
+}
+
+fn until(what: &str, mut condition: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !condition() {
+        assert!(begun.elapsed() < WATCHDOG, "never: {what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+fn attach(name: &StreamName) -> Subscriber {
+    let mut options = SubscriberOptions::default();
+    options.patience = WATCHDOG;
+    Subscriber::attach_with(name, options).unwrap()
+}
+
+fn next(viewer: &mut Subscriber) -> Frame {
+    assert!(viewer.wait(Instant::now() + WATCHDOG).unwrap(), "no frame comes");
+    viewer.next().unwrap().unwrap()
+}
+
+/// A process that a command told of in a file is there, and no zombie.
+fn is_alive(id: i32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+    stat.rsplit(')').next().is_some_and(|rest| !rest.is_empty() && !rest.trim_start().starts_with('Z'))
+}
+
+/// The numbers in a file, each a line; waits for the file to have `count` of them.
+fn told_ids(path: &Path, count: usize) -> Vec<i32> {
+    let mut ids = Vec::new();
+    until("the command tells its process", || {
+        let text = std::fs::read_to_string(path).unwrap_or_default();
+        // The last line may be half written.
+        ids = text.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n')?.parse().ok()).collect();
+        ids.len() >= count
+    });
+    ids
+}
+
+/// A command that writes its process to a file, and then a frame of `byte`s again and again.
+fn camera(ids: &Path, byte: char) -> String {
+    let frame = byte.to_string().repeat(WIDTH * HEIGHT);
+    format!("echo $$ >> {}; while :; do printf {frame}; sleep 0.01; done", ids.display())
+}
+
+#[test]
+fn video_says_its_shape_and_a_command_that_ends_well_is_the_end_where_that_was_asked_for() {
+    let name = stream("y4m");
+    let header = "YUV4MPEG2 W8 H6 F50:1 Cmono";
+    let frame = "x".repeat(WIDTH * HEIGHT);
+    let command = format!(r"echo '{header}'; for n in 1 2 3; do printf 'FRAME\n{frame}'; done");
+    let outcome = Producer::start(&name, &command, &["--no-restart"]).outcome();
+    assert!(outcome.status.success(), "{}", outcome.errors);
+    let summary = outcome.summary();
+    assert_eq!((summary.published, summary.abandoned, summary.restarts), (3, 0, 0));
+    assert!(outcome.errors.contains("images of 8 × 6 mono8, unpaced"), "{}", outcome.errors);
+    assert!(outcome.errors.contains("(exit code 0)"), "{}", outcome.errors);
+}
+
+#[test]
+fn a_command_that_is_killed_is_started_again_and_the_stream_goes_on() {
+    let (name, folder) = (stream("killed"), tempfile::tempdir().unwrap());
+    let ids = folder.path().join("ids");
+    let producer = Producer::start(&name, &camera(&ids, 'a'), &RAW);
+    let mut viewer = attach(&name);
+    let (epoch, mut before) = (viewer.epoch(), 0);
+    for round in 1..=3 {
+        let frame = next(&mut viewer);
+        assert!(frame.iter().all(|&byte| byte == b'a') && frame.info().sequence > before);
+        let id = told_ids(&ids, round)[round - 1];
+        kill_process(Pid::from_raw(id).unwrap(), Signal::KILL).unwrap();
+        before = frame.info().sequence;
+        drop(frame);
+        told_ids(&ids, round + 1);
+    }
+    assert_eq!(viewer.epoch(), epoch);
+    producer.signal(Signal::INT);
+    let outcome = producer.outcome();
+    assert!(outcome.status.success(), "{}", outcome.errors);
+    assert_eq!(outcome.summary().restarts, 3);
+    assert_eq!(outcome.errors.matches("(signal 9); starting it again in").count(), 3, "{}", outcome.errors);
+    assert!(told_ids(&ids, 4).iter().all(|&id| !is_alive(id)));
+}
+
+#[test]
+fn a_frame_that_the_command_did_not_finish_is_never_published() {
+    let (name, folder) = (stream("half"), tempfile::tempdir().unwrap());
+    let mark = folder.path().join("mark");
+    let (whole, half) = ("a".repeat(WIDTH * HEIGHT), "b".repeat(WIDTH * HEIGHT / 2));
+    // The first run writes half a frame at its end.
+    let command = format!(
+        "if [ -e {0} ]; then while :; do printf {whole}; sleep 0.01; done; fi; touch {0}; printf {whole}{half}",
+        mark.display()
+    );
+    let mut arguments = RAW.to_vec();
+    arguments.extend(["--frames", "10", "--await-viewers", "1"]);
+    let producer = Producer::start(&name, &command, &arguments);
+    let mut viewer = attach(&name);
+    let mut seen = 0;
+    while seen < 10 {
+        let frame = next(&mut viewer);
+        assert!(frame.iter().all(|&byte| byte == b'a'));
+        seen = frame.info().sequence;
+    }
+    let outcome = producer.outcome();
+    let summary = outcome.summary();
+    assert_eq!((summary.published, summary.abandoned, summary.restarts), (10, 1, 1), "{}", outcome.errors);
+    assert!(outcome.errors.contains("is cut off: found 24 bytes, expected 48"), "{}", outcome.errors);
+}
+
+#[test]
+fn a_command_that_comes_back_with_another_shape_is_an_error() {
+    let (name, folder) = (stream("shape"), tempfile::tempdir().unwrap());
+    let mark = folder.path().join("mark");
+    let video =
+        |width: usize| format!(r"echo 'YUV4MPEG2 W{width} H6 Cmono'; printf 'FRAME\n{}'", "x".repeat(width * 6));
+    let command = format!("if [ -e {0} ]; then {1}; else touch {0}; {2}; fi", mark.display(), video(10), video(8));
+    let outcome = Producer::start(&name, &command, &[]).outcome();
+    assert_eq!(outcome.status.code(), Some(1));
+    let expected = "came back with 10 × 6 mono8, it had 8 × 6 mono8 before: a stream keeps its shape while it lives";
+    assert!(outcome.error().contains(expected), "{}", outcome.errors);
+    assert_eq!(outcome.summary().published, 1);
+}
+
+#[test]
+fn a_command_that_can_not_run_or_fails_for_good_is_an_error_with_its_last_words() {
+    let name = stream("wrong");
+    let outcome = Producer::start(&name, "no-such-program-here -x", &RAW).outcome();
+    assert_eq!(outcome.status.code(), Some(1));
+    assert!(outcome.error().contains("no-such-program-here ended after"), "{}", outcome.errors);
+    assert!(outcome.error().contains("exit code 127: there is no such program"), "{}", outcome.errors);
+    assert!(outcome.error().contains("not found; check the command"), "{}", outcome.errors);
+    let mut arguments = RAW.to_vec();
+    arguments.push("--no-restart");
+    let outcome = Producer::start(&name, "echo the lens is on fire >&2; exit 7", &arguments).outcome();
+    assert_eq!(outcome.status.code(), Some(1));
+    assert!(outcome.error().contains("(exit code 7); it wrote nothing; its last words: the lens is on fire"));
+    // The same where it ends in the midst of a frame.
+    let outcome = Producer::start(&name, "printf abc", &arguments).outcome();
+    assert_eq!(outcome.status.code(), Some(1));
+    assert!(outcome.error().contains("is cut off: found 3 bytes, expected 48"), "{}", outcome.errors);
+}
+
+#[test]
+fn a_command_that_writes_nothing_is_tried_until_the_user_ends_it() {
+    let (name, folder) = (stream("nothing"), tempfile::tempdir().unwrap());
+    let ids = folder.path().join("ids");
+    let producer = Producer::start(&name, &format!("echo $$ >> {}; exit 1", ids.display()), &RAW);
+    told_ids(&ids, 3);
+    producer.signal(Signal::TERM);
+    let outcome = producer.outcome();
+    assert!(outcome.status.success(), "{}", outcome.errors);
+    assert!(outcome.summary().restarts >= 2);
+    assert_eq!(outcome.summary().published, 0);
+}
+
+#[test]
+fn nothing_of_a_command_is_left_however_its_producer_ends() {
+    for signal in [Signal::INT, Signal::TERM, Signal::KILL] {
+        let (name, folder) = (stream("left"), tempfile::tempdir().unwrap());
+        let ids = folder.path().join("ids");
+        // A helper of its own, and one that neither writes nor listens to TERM.
+        let command = format!(
+            "(trap '' TERM; sleep 1000) & echo $! >> {0}; sleep 1000 & echo $! >> {0}; {1}",
+            ids.display(),
+            camera(&ids, 'c')
+        );
+        let producer = Producer::start(&name, &command, &RAW);
+        let mut viewer = attach(&name);
+        next(&mut viewer);
+        let ids = told_ids(&ids, 3);
+        assert!(ids.iter().all(|&id| is_alive(id)));
+        producer.signal(signal);
+        let outcome = producer.outcome();
+        assert_eq!(outcome.status.success(), signal != Signal::KILL, "{}", outcome.errors);
+        until("all of the command has ended", || !ids.iter().any(|&id| is_alive(id)));
+        if signal == Signal::KILL {
+            // A stream of a producer that was killed stays for the next one.
+            drop(viewer);
+            framebus::remove(&framebus::Backend::SysV, &name, false).unwrap();
+        }
+    }
+}
+
+#[test]
+fn frames_are_published_as_they_come_and_with_a_rate_at_that_rate() {
+    let name = stream("pace");
+    let frame = "z".repeat(WIDTH * HEIGHT);
+    // 40 frames at once.
+    let command = format!("for n in 1 2 3 4 5 6 7 8 9 10; do printf {frame}{frame}{frame}{frame}; done");
+    let run = |rate: &[&str]| {
+        let mut arguments = RAW.to_vec();
+        arguments.push("--no-restart");
+        arguments.extend(rate);
+        let outcome = Producer::start(&name, &command, &arguments).outcome();
+        assert_eq!(outcome.summary().published, 40, "{}", outcome.errors);
+        outcome
+    };
+    let paced = run(&["--rate", "50"]);
+    assert!(paced.summary().rate_hz < 60.0 && paced.errors.contains("mono8, at 50"), "{}", paced.errors);
+    assert!(run(&[]).errors.contains("mono8, unpaced"));
+}

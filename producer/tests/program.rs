@@ -4,7 +4,8 @@ use std::io::{Read, Write};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use framebus::{AttachError, Frame, ImageShape, PixelFormat, StreamName, Subscriber, SubscriberOptions, mark};
+use framebus::mark;
+use framebus::{AttachError, Frame, ImageShape, PixelFormat, StreamName, Subscriber, SubscriberOptions};
 use framebus_producer::Summary;
 
 /// Nothing here takes nearly so long; a test that hangs ends.
@@ -170,6 +171,70 @@ fn the_pattern_is_published_and_told_in_json() {
     assert_eq!((&summary["first_sequence"], &summary["last_sequence"]), (&1.into(), &50.into()));
     assert!(!intervals.is_empty() && intervals.iter().all(|interval| interval["kind"] == "interval"));
     assert_removed(&name);
+}
+
+#[test]
+fn what_is_drawn_is_captured_at_its_deadline_and_published_behind_it() {
+    let name = stream("tick");
+    let text = name.to_string();
+    let mut arguments = vec!["--stream", &text, "--rate", "50", "--history", "8"];
+    arguments.extend(SMALL);
+    let producer = Producer::start(&arguments);
+    let mut viewer = attach(&name, false);
+    let (begun, mut before, mut exact) = (Instant::now(), 0, 0);
+    // A frame that was begun too late, on a busy machine, is captured when it was begun; most are not.
+    while exact < 20 {
+        assert!(begun.elapsed() < WATCHDOG, "only {exact} frames are a period behind the one before");
+        let frame = next(&mut viewer);
+        let info = frame.info();
+        assert!(info.capture_ns <= info.publish_ns);
+        // The mark has the same sequence and time.
+        assert_eq!(mark::verify(&frame, info.sequence), Ok(()));
+        assert_eq!(frame[16..24], info.capture_ns.to_ne_bytes());
+        exact += usize::from(info.capture_ns == before + 20_000_000);
+        before = info.capture_ns;
+    }
+    producer.interrupt();
+    assert!(producer.outcome(false).status.success());
+    assert_removed(&name);
+}
+
+#[test]
+fn a_frame_that_is_ready_when_the_run_ends_counts_as_nothing() {
+    let name = stream("ready");
+    let text = name.to_string();
+    // Frames are begun a millisecond ahead at least: at this rate there is always one.
+    let mut arguments = vec!["--stream", &text, "--rate", "900", "--json"];
+    arguments.extend(SMALL);
+    let producer = Producer::start(&arguments);
+    next(&mut attach(&name, false));
+    producer.interrupt();
+    let outcome = producer.outcome(false);
+    assert!(outcome.status.success(), "{}", outcome.errors);
+    let summary = outcome.summary();
+    assert_eq!((summary.abandoned, summary.drops, summary.last_sequence), (0, 0, Some(summary.published)));
+    assert_removed(&name);
+}
+
+#[test]
+fn what_is_drawn_while_no_slot_is_free_is_dropped_and_goes_on_with_the_next_number() {
+    let name = stream("full");
+    let text = name.to_string();
+    let mut arguments = vec!["--stream", &text, "--rate", "200", "--slots", "3", "--json"];
+    arguments.extend(SMALL);
+    let producer = Producer::start(&arguments);
+    let mut viewer = attach(&name, false);
+    let held = [next(&mut viewer), next(&mut viewer)];
+    until("a frame is refused", || status(&name).counters.refused > 2);
+    let last = status(&name).last_sequence;
+    drop(held);
+    until("frames come again", || status(&name).last_sequence > last + 2);
+    producer.interrupt();
+    let outcome = producer.outcome(false);
+    assert!(outcome.status.success(), "{}", outcome.errors);
+    let summary = outcome.summary();
+    assert!(summary.drops > 2 && summary.abandoned == 0, "{summary:?}");
+    assert_eq!((summary.first_sequence, summary.last_sequence), (Some(1), Some(summary.published)));
 }
 
 #[test]

@@ -27,6 +27,8 @@ use y4m::Y4m;
 pub enum SourceSpec {
     /// A synthetic camera.
     Pattern,
+    /// A synthetic laser scanner of so many beams: records [`framebus::sensors::LaserScan`].
+    /// An animated GIF.
     /// PNG and JPEG files of a directory, or of a glob, in the order of their names.
     Images(String),
     /// YUV4MPEG2 video from a file, or `-` for standard input.
@@ -41,8 +43,8 @@ impl FromStr for SourceSpec {
     fn from_str(text: &str) -> Result<Self, String> {
         let unknown = || {
             format!(
-                "{text:?} is no source: expected pattern, images:DIR_OR_GLOB, y4m:PATH, y4m:-, raw:PATH or raw:- (- is \
-                 standard input)"
+                "{text:?} is no source: expected pattern, images:DIR_OR_GLOB, y4m:PATH, y4m:-, \
+                 raw:PATH, raw:- (- is standard input)"
             )
         };
         match text.split_once(':') {
@@ -178,6 +180,11 @@ impl Source {
     /// Whether a frame that could not be published is lost: then, on a stream that waits, it is tried again.
     pub(crate) fn is_recorded(&self) -> bool {
         !matches!(self, Self::Pattern(_))
+    }
+
+    /// Whether its frames can be written before they are due: they are made here, and nobody is waited for.
+    pub(crate) fn is_ahead(&self) -> bool {
+        matches!(self, Self::Pattern(_) | Self::Images(_))
     }
 }
 

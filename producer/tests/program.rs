@@ -446,10 +446,15 @@ fn files_and_images_start_over_when_asked_to() {
     std::fs::write(&raw, payload(1, 2 * I420_BYTES)).unwrap();
     let picture = directory.path().join("one.png");
     image::RgbImage::new(64, 48).save(&picture).unwrap();
+    let animation = directory.path().join("two.gif");
+    let mut encoder = image::codecs::gif::GifEncoder::new(std::fs::File::create(&animation).unwrap());
+    (0..2).for_each(|_| encoder.encode_frame(image::Frame::new(image::RgbaImage::new(64, 48))).unwrap());
+    drop(encoder);
     let sources = [
         format!("y4m:{}", video.display()),
         format!("raw:{}", raw.display()),
         format!("images:{}", directory.path().display()),
+        format!("gif:{}", animation.display()),
     ];
     for (index, source) in sources.iter().enumerate() {
         let text = stream(&format!("loop{index}")).to_string();

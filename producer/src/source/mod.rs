@@ -4,6 +4,8 @@
 //! then asked for one frame after the other: `arrive` waits until the next one begins, and `write` writes it into the
 //! loaned slot, or `skip` consumes it where there was no slot.
 
+mod decoded;
+mod gif;
 mod images;
 mod input;
 mod pattern;
@@ -16,6 +18,7 @@ use std::str::FromStr;
 use framebus::{Content, ImageShape, Rate, StreamName};
 
 use crate::stop::Stop;
+use gif::Gif;
 use images::Images;
 use input::{Ended, Input};
 use pattern::Pattern;
@@ -29,7 +32,8 @@ pub enum SourceSpec {
     Pattern,
     /// A synthetic laser scanner of so many beams: records [`framebus::sensors::LaserScan`].
     /// An animated GIF.
-    /// PNG and JPEG files of a directory, or of a glob, in the order of their names.
+    Gif(String),
+    /// PNG, JPEG and TIFF files of a directory, or of a glob, in the order of their names.
     Images(String),
     /// YUV4MPEG2 video from a file, or `-` for standard input.
     Y4m(String),
@@ -43,13 +47,14 @@ impl FromStr for SourceSpec {
     fn from_str(text: &str) -> Result<Self, String> {
         let unknown = || {
             format!(
-                "{text:?} is no source: expected pattern, images:DIR_OR_GLOB, y4m:PATH, y4m:-, \
+                "{text:?} is no source: expected pattern, images:DIR_OR_GLOB, gif:PATH, y4m:PATH, y4m:-, \
                  raw:PATH, raw:- (- is standard input)"
             )
         };
         match text.split_once(':') {
             None if text == "pattern" => Ok(Self::Pattern),
             Some((_, "")) | None => Err(unknown()),
+            Some(("gif", path)) => Ok(Self::Gif(path.to_owned())),
             Some(("images", path)) => Ok(Self::Images(path.to_owned())),
             Some(("y4m", path)) => Ok(Self::Y4m(path.to_owned())),
             Some(("raw", path)) => Ok(Self::Raw(path.to_owned())),
@@ -62,6 +67,7 @@ impl fmt::Display for SourceSpec {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Pattern => write!(out, "pattern"),
+            Self::Gif(path) => write!(out, "gif:{path}"),
             Self::Images(path) => write!(out, "images:{path}"),
             Self::Y4m(path) => write!(out, "y4m:{path}"),
             Self::Raw(path) => write!(out, "raw:{path}"),
@@ -107,6 +113,7 @@ pub(crate) enum Written {
 /// An opened source.
 pub(crate) enum Source {
     Pattern(Box<Pattern>),
+    Gif(Gif),
     Images(Images),
     Y4m(Y4m),
     Raw(Raw),
@@ -117,6 +124,7 @@ impl Source {
     pub(crate) fn open(spec: &SourceSpec, stop: &Stop) -> anyhow::Result<Option<Self>> {
         Ok(Some(match spec {
             SourceSpec::Pattern => Self::Pattern(Box::default()),
+            SourceSpec::Gif(path) => Self::Gif(Gif::open(path, stop)?),
             SourceSpec::Images(path) => Self::Images(Images::open(path, stop)?),
             SourceSpec::Raw(path) => Self::Raw(Raw::open(Input::open(path, spec.to_string(), stop)?)),
             SourceSpec::Y4m(path) => match Y4m::open(Input::open(path, spec.to_string(), stop)?)? {
@@ -130,6 +138,7 @@ impl Source {
     pub(crate) fn told(&self) -> Told {
         match self {
             Self::Pattern(_) | Self::Raw(_) => Told::default(),
+            Self::Gif(gif) => gif.told(),
             Self::Images(images) => Told { shape: Some(images.first_shape()), rate: None },
             Self::Y4m(video) => video.told(),
         }
@@ -139,6 +148,7 @@ impl Source {
     pub(crate) fn prepare(&mut self, order: &Order) -> anyhow::Result<()> {
         match self {
             Self::Pattern(pattern) => pattern.prepare(order),
+            Self::Gif(gif) => gif.prepare(order),
             Self::Images(images) => images.prepare(order),
             Self::Y4m(video) => video.prepare(order),
             Self::Raw(raw) => raw.prepare(order),
@@ -149,7 +159,8 @@ impl Source {
     pub(crate) fn arrive(&mut self) -> anyhow::Result<Arrival> {
         match self {
             Self::Pattern(_) => Ok(Arrival::Frame),
-            Self::Images(images) => images.arrive(),
+            Self::Gif(gif) => gif.frames().arrive(),
+            Self::Images(images) => images.frames().arrive(),
             Self::Y4m(video) => video.arrive(),
             Self::Raw(raw) => raw.arrive(),
         }
@@ -159,7 +170,8 @@ impl Source {
     pub(crate) fn write(&mut self, bytes: &mut [u8], sequence: u64, capture_ns: u64) -> anyhow::Result<Written> {
         match self {
             Self::Pattern(pattern) => pattern.write(bytes, sequence, capture_ns),
-            Self::Images(images) => images.write(bytes),
+            Self::Gif(gif) => gif.frames().write(bytes),
+            Self::Images(images) => images.frames().write(bytes),
             Self::Y4m(video) => return video.write(bytes),
             Self::Raw(raw) => return raw.write(bytes),
         }
@@ -170,7 +182,8 @@ impl Source {
     pub(crate) fn skip(&mut self) -> anyhow::Result<Written> {
         match self {
             Self::Pattern(_) => {}
-            Self::Images(images) => images.skip(),
+            Self::Gif(gif) => gif.frames().skip(),
+            Self::Images(images) => images.frames().skip(),
             Self::Y4m(video) => return video.skip(),
             Self::Raw(raw) => return raw.skip(),
         }
@@ -184,7 +197,7 @@ impl Source {
 
     /// Whether its frames can be written before they are due: they are made here, and nobody is waited for.
     pub(crate) fn is_ahead(&self) -> bool {
-        matches!(self, Self::Pattern(_) | Self::Images(_))
+        matches!(self, Self::Pattern(_) | Self::Gif(_) | Self::Images(_))
     }
 }
 
@@ -207,10 +220,10 @@ mod tests {
 
     #[test]
     fn sources_are_read_as_they_are_written() {
-        for text in ["pattern", "images:/a/b*.png", "y4m:-", "raw:c:d"] {
+        for text in ["pattern", "images:/a/b*.png", "gif:a", "y4m:-", "raw:c:d"] {
             assert_eq!(text.parse::<SourceSpec>().unwrap().to_string(), text);
         }
-        for wrong in ["", "patterns", "y4m", "y4m:", "raw:", "images:", "v4l2:/dev/video0", "pattern:"] {
+        for wrong in ["", "patterns", "y4m", "y4m:", "raw:", "images:", "gif:", "v4l2:/dev/video0", "pattern:"] {
             assert!(wrong.parse::<SourceSpec>().unwrap_err().contains("is no source: expected pattern"), "{wrong}");
         }
     }

@@ -33,5 +33,5 @@ mod text;
 
 pub use arguments::{Arguments, Full};
 pub use run::run;
-pub use source::SourceSpec;
+pub use source::{Scene, SourceSpec};
 pub use summary::{Interval, Summary};

@@ -238,6 +238,26 @@ fn what_is_drawn_while_no_slot_is_free_is_dropped_and_goes_on_with_the_next_numb
 }
 
 #[test]
+fn scenes_are_published_in_the_streams_format() {
+    for (scene, format) in [("depth", "depth_f32"), ("ramp", "mono16"), ("edges", "nv12"), ("noise", "bayer_rggb8")] {
+        let name = stream(scene);
+        let (text, source) = (name.to_string(), format!("pattern:{scene}"));
+        let mut arguments = vec!["--stream", &text, "--source", &source, "--await-viewers", "1", "--frames", "3"];
+        arguments.extend(["--width", "64", "--height", "48", "--format", format, "--json"]);
+        let producer = Producer::start(&arguments);
+        let frame = next(&mut attach(&name, false));
+        assert_eq!(mark::verify(&frame, frame.info().sequence), Ok(()), "{scene}");
+        assert_eq!(frame.image().unwrap().shape().format().name(), format);
+        drop(frame);
+        let outcome = producer.outcome(false);
+        assert_eq!((outcome.summary().published, outcome.summary().source), (3, source.clone()), "{}", outcome.errors);
+    }
+    let outcome = Producer::start(&["--source", "pattern:smpte"]).outcome(true);
+    assert_eq!(outcome.status.code(), Some(2));
+    assert!(outcome.error().contains("is no scene of the pattern: expected one of card, bars"), "{}", outcome.errors);
+}
+
+#[test]
 fn a_y4m_pipe_comes_out_byte_for_byte_however_slow_the_reader() {
     let name = stream("y4m");
     let text = name.to_string();

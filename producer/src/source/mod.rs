@@ -9,6 +9,7 @@ mod gif;
 mod images;
 mod input;
 mod pattern;
+mod random;
 mod raw;
 mod y4m;
 
@@ -22,6 +23,7 @@ use gif::Gif;
 use images::Images;
 use input::{Ended, Input};
 use pattern::Pattern;
+pub use pattern::Scene;
 use raw::Raw;
 use y4m::Y4m;
 
@@ -29,7 +31,7 @@ use y4m::Y4m;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SourceSpec {
     /// A synthetic camera.
-    Pattern,
+    Pattern(Scene),
     /// A synthetic laser scanner of so many beams: records [`framebus::sensors::LaserScan`].
     /// An animated GIF.
     Gif(String),
@@ -47,13 +49,14 @@ impl FromStr for SourceSpec {
     fn from_str(text: &str) -> Result<Self, String> {
         let unknown = || {
             format!(
-                "{text:?} is no source: expected pattern, images:DIR_OR_GLOB, gif:PATH, y4m:PATH, y4m:-, \
+                "{text:?} is no source: expected pattern, pattern:SCENE, images:DIR_OR_GLOB, gif:PATH, y4m:PATH, y4m:-, \
                  raw:PATH, raw:- (- is standard input)"
             )
         };
         match text.split_once(':') {
-            None if text == "pattern" => Ok(Self::Pattern),
+            None if text == "pattern" => Ok(Self::Pattern(Scene::default())),
             Some((_, "")) | None => Err(unknown()),
+            Some(("pattern", scene)) => scene.parse().map(Self::Pattern),
             Some(("gif", path)) => Ok(Self::Gif(path.to_owned())),
             Some(("images", path)) => Ok(Self::Images(path.to_owned())),
             Some(("y4m", path)) => Ok(Self::Y4m(path.to_owned())),
@@ -66,7 +69,8 @@ impl FromStr for SourceSpec {
 impl fmt::Display for SourceSpec {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Pattern => write!(out, "pattern"),
+            Self::Pattern(Scene::Card) => write!(out, "pattern"),
+            Self::Pattern(scene) => write!(out, "pattern:{scene}"),
             Self::Gif(path) => write!(out, "gif:{path}"),
             Self::Images(path) => write!(out, "images:{path}"),
             Self::Y4m(path) => write!(out, "y4m:{path}"),
@@ -123,7 +127,7 @@ impl Source {
     /// Opens it, and reads as much as it takes to know the shape; `None`: it was time to stop meanwhile.
     pub(crate) fn open(spec: &SourceSpec, stop: &Stop) -> anyhow::Result<Option<Self>> {
         Ok(Some(match spec {
-            SourceSpec::Pattern => Self::Pattern(Box::default()),
+            SourceSpec::Pattern(scene) => Self::Pattern(Box::new(Pattern::new(*scene))),
             SourceSpec::Gif(path) => Self::Gif(Gif::open(path, stop)?),
             SourceSpec::Images(path) => Self::Images(Images::open(path, stop)?),
             SourceSpec::Raw(path) => Self::Raw(Raw::open(Input::open(path, spec.to_string(), stop)?)),
@@ -220,9 +224,11 @@ mod tests {
 
     #[test]
     fn sources_are_read_as_they_are_written() {
-        for text in ["pattern", "images:/a/b*.png", "gif:a", "y4m:-", "raw:c:d"] {
+        for text in ["pattern", "pattern:bars", "images:/a/b*.png", "gif:a", "y4m:-", "raw:c:d"] {
             assert_eq!(text.parse::<SourceSpec>().unwrap().to_string(), text);
         }
+        assert_eq!("pattern:card".parse(), Ok(SourceSpec::Pattern(Scene::Card)));
+        assert!("pattern:smpte".parse::<SourceSpec>().unwrap_err().contains("expected one of card, bars"));
         for wrong in ["", "patterns", "y4m", "y4m:", "raw:", "images:", "gif:", "v4l2:/dev/video0", "pattern:"] {
             assert!(wrong.parse::<SourceSpec>().unwrap_err().contains("is no source: expected pattern"), "{wrong}");
         }

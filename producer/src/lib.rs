@@ -1,10 +1,10 @@
-//! The producer: frames from a source, onto a stream, at a fixed rate.
+//! The producer: frames from a source, or records of a synthetic sensor, onto a stream, at a fixed rate.
 //!
 //! ```text
-//!  pattern ┐
-//!  images: ┤             deadline n = start + n periods         ┌ viewer
-//!  y4m:    ┼─► source ─► loan ─► write in place ─► publish ─► stream
-//!  raw:    ┘                                                    └ viewer
+//!  pattern, imu, lidar ┐
+//!  images:, gif:       ┤             deadline n = start + n periods         ┌ viewer
+//!  y4m:                ┼─► source ─► loan ─► write in place ─► publish ─► stream
+//!  raw:                ┘                                                    └ viewer
 //! ```
 //!
 //! The program `producer` is this library and nothing more; `framebus producer` is the same.

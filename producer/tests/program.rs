@@ -4,8 +4,11 @@ use std::io::{Read, Write};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use framebus::mark;
-use framebus::{AttachError, Frame, ImageShape, PixelFormat, StreamName, Subscriber, SubscriberOptions};
+use framebus::sensors::{Imu, LaserScan};
+use framebus::{
+    AttachError, Frame, ImageShape, PixelFormat, RecordSubscriber, StreamName, Subscriber, SubscriberOptions,
+};
+use framebus::{Record, mark};
 use framebus_producer::Summary;
 
 /// Nothing here takes nearly so long; a test that hangs ends.
@@ -255,6 +258,63 @@ fn scenes_are_published_in_the_streams_format() {
     let outcome = Producer::start(&["--source", "pattern:smpte"]).outcome(true);
     assert_eq!(outcome.status.code(), Some(2));
     assert!(outcome.error().contains("is no scene of the pattern: expected one of card, bars"), "{}", outcome.errors);
+}
+
+/// The first record of a source on a stream that stands in no config; its rate, and how many were published.
+fn first_record<T: Record + Copy>(source: &str) -> (T, f64, u64) {
+    let name = stream(source.split(':').next().unwrap());
+    let text = name.to_string();
+    let arguments = ["--stream", &text, "--source", source, "--await-viewers", "1", "--frames", "2", "--json"];
+    let producer = Producer::start(&arguments);
+    let mut options = SubscriberOptions::default();
+    options.patience = WATCHDOG;
+    let mut records = RecordSubscriber::<T>::attach_with(&name, options).unwrap();
+    let rate_hz = records.subscriber().rate().unwrap().hz();
+    assert!(records.wait(Instant::now() + WATCHDOG).unwrap(), "no record comes");
+    let record = *records.latest().unwrap().unwrap();
+    let outcome = producer.outcome(false);
+    assert!(outcome.status.success(), "{}", outcome.errors);
+    assert_removed(&name);
+    (record, rate_hz, outcome.summary().published)
+}
+
+#[test]
+fn synthetic_sensors_publish_the_records_of_the_library() {
+    let (imu, rate_hz, published) = first_record::<Imu>("imu");
+    assert_eq!((rate_hz, published), (200.0, 2));
+    let acceleration = imu.linear_acceleration_m_s2.iter().map(|part| part * part).sum::<f32>().sqrt();
+    assert!((8.0..12.0).contains(&acceleration), "{imu:?}");
+    let (scan, rate_hz, published) = first_record::<LaserScan>("lidar:360");
+    assert_eq!((rate_hz, published, scan.ranges_m().len()), (10.0, 2, 360));
+    assert!(scan.ranges_m().iter().any(|range| (1.0..8.0).contains(range)));
+}
+
+#[test]
+fn a_config_names_the_type_of_a_sensors_records_and_another_one_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let (file, name) = (directory.path().join("robot.toml"), stream("sensors"));
+    let streams = "[streams.imu]\ntype = \"framebus.Imu\"\nrate_hz = 500\nhistory = 64\n\
+                   [streams.scan]\ntype = \"framebus.LaserScan\"\n\
+                   [streams.front]\nwidth = 64\nheight = 48\nformat = \"mono8\"\n";
+    std::fs::write(&file, format!("[bus]\nname = \"{}\"\n{streams}", name.bus())).unwrap();
+    let run = |stream: &str, more: &[&str]| {
+        let path = file.to_str().unwrap();
+        let mut arguments = vec!["--config", path, "--stream", stream, "--source", "imu", "--frames", "2", "--json"];
+        arguments.extend(more);
+        Producer::start(&arguments).outcome(true)
+    };
+    let outcome = run("imu", &[]);
+    assert!(outcome.status.success() && outcome.errors.contains("at 500 Hz"), "{}", outcome.errors);
+    assert_eq!(outcome.summary().published, 2);
+    for (stream, more, expected) in [
+        ("scan", &[][..], "it carries records framebus.LaserScan in"),
+        ("front", &[], "it carries images of 64 × 48 mono8 in"),
+        ("imu", &["--width", "64"], "the source imu publishes records framebus.Imu of 40 bytes; leave out --width"),
+    ] {
+        let outcome = run(stream, more);
+        assert_eq!(outcome.status.code(), Some(2), "{stream}");
+        assert!(outcome.error().contains(expected), "{}", outcome.errors);
+    }
 }
 
 #[test]

@@ -7,7 +7,9 @@
 mod decoded;
 mod gif;
 mod images;
+mod imu;
 mod input;
+mod lidar;
 mod pattern;
 mod random;
 mod raw;
@@ -21,7 +23,9 @@ use framebus::{Content, ImageShape, Rate, StreamName};
 use crate::stop::Stop;
 use gif::Gif;
 use images::Images;
+use imu::Imu;
 use input::{Ended, Input};
+use lidar::Lidar;
 use pattern::Pattern;
 pub use pattern::Scene;
 use raw::Raw;
@@ -32,7 +36,10 @@ use y4m::Y4m;
 pub enum SourceSpec {
     /// A synthetic camera.
     Pattern(Scene),
+    /// A synthetic inertial measurement unit: records [`framebus::sensors::Imu`].
+    Imu,
     /// A synthetic laser scanner of so many beams: records [`framebus::sensors::LaserScan`].
+    Lidar(u32),
     /// An animated GIF.
     Gif(String),
     /// PNG, JPEG and TIFF files of a directory, or of a glob, in the order of their names.
@@ -50,13 +57,16 @@ impl FromStr for SourceSpec {
         let unknown = || {
             format!(
                 "{text:?} is no source: expected pattern, pattern:SCENE, images:DIR_OR_GLOB, gif:PATH, y4m:PATH, y4m:-, \
-                 raw:PATH, raw:- (- is standard input)"
+                 raw:PATH, raw:- (- is standard input), imu, lidar or lidar:BEAMS"
             )
         };
         match text.split_once(':') {
             None if text == "pattern" => Ok(Self::Pattern(Scene::default())),
+            None if text == "imu" => Ok(Self::Imu),
+            None if text == "lidar" => Ok(Self::Lidar(lidar::DEFAULT_BEAMS)),
             Some((_, "")) | None => Err(unknown()),
             Some(("pattern", scene)) => scene.parse().map(Self::Pattern),
+            Some(("lidar", beams)) => Lidar::parse_beams(beams).map(Self::Lidar),
             Some(("gif", path)) => Ok(Self::Gif(path.to_owned())),
             Some(("images", path)) => Ok(Self::Images(path.to_owned())),
             Some(("y4m", path)) => Ok(Self::Y4m(path.to_owned())),
@@ -71,10 +81,24 @@ impl fmt::Display for SourceSpec {
         match self {
             Self::Pattern(Scene::Card) => write!(out, "pattern"),
             Self::Pattern(scene) => write!(out, "pattern:{scene}"),
+            Self::Imu => write!(out, "imu"),
+            Self::Lidar(lidar::DEFAULT_BEAMS) => write!(out, "lidar"),
+            Self::Lidar(beams) => write!(out, "lidar:{beams}"),
             Self::Gif(path) => write!(out, "gif:{path}"),
             Self::Images(path) => write!(out, "images:{path}"),
             Self::Y4m(path) => write!(out, "y4m:{path}"),
             Self::Raw(path) => write!(out, "raw:{path}"),
+        }
+    }
+}
+
+impl SourceSpec {
+    /// What its stream carries, where that is not images.
+    pub(crate) fn record(&self) -> Option<Content> {
+        match self {
+            Self::Imu => Some(Imu::content()),
+            Self::Lidar(_) => Some(Lidar::content()),
+            _ => None,
         }
     }
 }
@@ -117,6 +141,8 @@ pub(crate) enum Written {
 /// An opened source.
 pub(crate) enum Source {
     Pattern(Box<Pattern>),
+    Imu(Imu),
+    Lidar(Lidar),
     Gif(Gif),
     Images(Images),
     Y4m(Y4m),
@@ -128,6 +154,8 @@ impl Source {
     pub(crate) fn open(spec: &SourceSpec, stop: &Stop) -> anyhow::Result<Option<Self>> {
         Ok(Some(match spec {
             SourceSpec::Pattern(scene) => Self::Pattern(Box::new(Pattern::new(*scene))),
+            SourceSpec::Imu => Self::Imu(Imu::new()),
+            SourceSpec::Lidar(beams) => Self::Lidar(Lidar::new(*beams)),
             SourceSpec::Gif(path) => Self::Gif(Gif::open(path, stop)?),
             SourceSpec::Images(path) => Self::Images(Images::open(path, stop)?),
             SourceSpec::Raw(path) => Self::Raw(Raw::open(Input::open(path, spec.to_string(), stop)?)),
@@ -142,6 +170,8 @@ impl Source {
     pub(crate) fn told(&self) -> Told {
         match self {
             Self::Pattern(_) | Self::Raw(_) => Told::default(),
+            Self::Imu(_) => Told { shape: None, rate: Some(imu::DEFAULT_RATE) },
+            Self::Lidar(_) => Told { shape: None, rate: Some(lidar::DEFAULT_RATE) },
             Self::Gif(gif) => gif.told(),
             Self::Images(images) => Told { shape: Some(images.first_shape()), rate: None },
             Self::Y4m(video) => video.told(),
@@ -152,6 +182,14 @@ impl Source {
     pub(crate) fn prepare(&mut self, order: &Order) -> anyhow::Result<()> {
         match self {
             Self::Pattern(pattern) => pattern.prepare(order),
+            Self::Imu(imu) => {
+                imu.prepare(order);
+                Ok(())
+            }
+            Self::Lidar(lidar) => {
+                lidar.prepare(order);
+                Ok(())
+            }
             Self::Gif(gif) => gif.prepare(order),
             Self::Images(images) => images.prepare(order),
             Self::Y4m(video) => video.prepare(order),
@@ -162,7 +200,7 @@ impl Source {
     /// Waits until the next frame begins.
     pub(crate) fn arrive(&mut self) -> anyhow::Result<Arrival> {
         match self {
-            Self::Pattern(_) => Ok(Arrival::Frame),
+            Self::Pattern(_) | Self::Imu(_) | Self::Lidar(_) => Ok(Arrival::Frame),
             Self::Gif(gif) => gif.frames().arrive(),
             Self::Images(images) => images.frames().arrive(),
             Self::Y4m(video) => video.arrive(),
@@ -174,6 +212,8 @@ impl Source {
     pub(crate) fn write(&mut self, bytes: &mut [u8], sequence: u64, capture_ns: u64) -> anyhow::Result<Written> {
         match self {
             Self::Pattern(pattern) => pattern.write(bytes, sequence, capture_ns),
+            Self::Imu(imu) => imu.write(bytes, sequence),
+            Self::Lidar(lidar) => lidar.write(bytes, sequence),
             Self::Gif(gif) => gif.frames().write(bytes),
             Self::Images(images) => images.frames().write(bytes),
             Self::Y4m(video) => return video.write(bytes),
@@ -185,7 +225,7 @@ impl Source {
     /// Consumes the frame that has arrived without writing it anywhere.
     pub(crate) fn skip(&mut self) -> anyhow::Result<Written> {
         match self {
-            Self::Pattern(_) => {}
+            Self::Pattern(_) | Self::Imu(_) | Self::Lidar(_) => {}
             Self::Gif(gif) => gif.frames().skip(),
             Self::Images(images) => images.frames().skip(),
             Self::Y4m(video) => return video.skip(),
@@ -196,12 +236,12 @@ impl Source {
 
     /// Whether a frame that could not be published is lost: then, on a stream that waits, it is tried again.
     pub(crate) fn is_recorded(&self) -> bool {
-        !matches!(self, Self::Pattern(_))
+        !matches!(self, Self::Pattern(_) | Self::Imu(_) | Self::Lidar(_))
     }
 
     /// Whether its frames can be written before they are due: they are made here, and nobody is waited for.
     pub(crate) fn is_ahead(&self) -> bool {
-        matches!(self, Self::Pattern(_) | Self::Gif(_) | Self::Images(_))
+        matches!(self, Self::Pattern(_) | Self::Imu(_) | Self::Lidar(_) | Self::Gif(_) | Self::Images(_))
     }
 }
 
@@ -224,12 +264,17 @@ mod tests {
 
     #[test]
     fn sources_are_read_as_they_are_written() {
-        for text in ["pattern", "pattern:bars", "images:/a/b*.png", "gif:a", "y4m:-", "raw:c:d"] {
+        for text in
+            ["pattern", "pattern:bars", "images:/a/b*.png", "gif:a", "y4m:-", "raw:c:d", "imu", "lidar", "lidar:9"]
+        {
             assert_eq!(text.parse::<SourceSpec>().unwrap().to_string(), text);
         }
         assert_eq!("pattern:card".parse(), Ok(SourceSpec::Pattern(Scene::Card)));
         assert!("pattern:smpte".parse::<SourceSpec>().unwrap_err().contains("expected one of card, bars"));
-        for wrong in ["", "patterns", "y4m", "y4m:", "raw:", "images:", "gif:", "v4l2:/dev/video0", "pattern:"] {
+        assert!("lidar:9999".parse::<SourceSpec>().unwrap_err().contains("expected 1 to 1440"));
+        for wrong in
+            ["", "patterns", "y4m", "y4m:", "raw:", "images:", "imu:", "imu:9", "gif:", "v4l2:/dev/video0", "pattern:"]
+        {
             assert!(wrong.parse::<SourceSpec>().unwrap_err().contains("is no source: expected pattern"), "{wrong}");
         }
     }

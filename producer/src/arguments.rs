@@ -23,8 +23,14 @@ pub struct Arguments {
     #[arg(long, value_name = "BACKEND")]
     pub backend: Option<Backend>,
 
-    /// Where frames come from: pattern, images:DIR_OR_GLOB, y4m:PATH, raw:PATH (PATH - is standard input), exec:COMMAND
-    /// (its y4m or raw output), v4l2:/dev/videoN (a camera)
+    /// Where frames come from: pattern, pattern:SCENE, images:DIR_OR_GLOB, gif:PATH, y4m:PATH, raw:PATH, imu, lidar,
+    /// exec:COMMAND, v4l2:/dev/videoN
+    ///
+    /// pattern: a synthetic camera, in any format; its scenes are card (the default), bars, ramp, noise, checkerboard, edges
+    /// and depth. images: PNG, JPEG and TIFF files, in the order of their names. gif: an animation, at the rate of its
+    /// first delay. y4m, raw: video, where PATH - is standard input. imu, lidar, lidar:BEAMS: synthetic sensors, as records
+    /// framebus.Imu and framebus.LaserScan. exec: the y4m or raw output of a shell command, which is started again when it
+    /// ends. v4l2: a camera.
     #[arg(long, value_name = "SOURCE", default_value = "pattern")]
     pub source: SourceSpec,
 
@@ -89,7 +95,7 @@ pub struct Arguments {
     #[arg(long, value_name = "SECONDS", value_parser = parse_seconds, help_heading = "Run")]
     pub seconds: Option<Duration>,
 
-    /// Start over when images or a file are at their end
+    /// Start over when images, an animation or a file are at their end
     #[arg(long = "loop", help_heading = "Run")]
     pub start_over: bool,
 
@@ -219,7 +225,7 @@ mod tests {
     fn an_unknown_source_is_answered_with_the_known_ones() {
         let error = parse("p --source webcam").unwrap_err().to_string();
         let expected =
-            "\"webcam\" is no source: expected pattern, images:DIR_OR_GLOB, y4m:PATH, raw:PATH (- is standard input)";
+            "\"webcam\" is no source: expected pattern, pattern:SCENE, images:DIR_OR_GLOB, gif:PATH, y4m:PATH";
         assert!(error.contains(expected), "{error}");
     }
 }

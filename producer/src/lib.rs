@@ -1,12 +1,10 @@
-//! The producer: frames from a source, onto a stream, at a fixed rate.
+//! The producer: frames from a source, or records of a synthetic sensor, onto a stream, at a fixed rate.
 //!
 //! ```text
-//!  pattern ┐
-//!  images: ┤
-//!  y4m:    ┤             deadline n = start + n periods         ┌ viewer
-//!  raw:    ┼─► source ─► loan ─► write in place ─► publish ─► stream
-//!  exec:   ┤                                                    └ viewer
-//!  v4l2:   ┘
+//!  pattern, imu, lidar ┐
+//!  images:, gif:       ┤             deadline n = start + n periods         ┌ viewer
+//!  y4m:, raw:          ┼─► source ─► loan ─► write in place ─► publish ─► stream
+//!  exec:, v4l2:        ┘                                                    └ viewer
 //! ```
 //!
 //! The program `producer` is this library and nothing more; `framebus producer` is the same.
@@ -35,5 +33,5 @@ mod text;
 
 pub use arguments::{Arguments, Full};
 pub use run::run;
-pub use source::SourceSpec;
+pub use source::{Scene, SourceSpec};
 pub use summary::{Interval, Summary};

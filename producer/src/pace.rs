@@ -2,6 +2,9 @@
 //!
 //! Deadline `n` is `start + n periods`, computed from the rate's fraction each time: neither a late frame nor a rounded
 //! period moves the ones after it. Sleeping is to an absolute time (clock_nanosleep(2), `TIMER_ABSTIME`).
+//!
+//! What this process makes itself is made ahead of its deadline, by a [`Lead`], and published at it: a subscriber that
+//! predicts the next frame (`Wait::Predict`) then has a clock to go by, and not the time that drawing takes.
 
 use framebus::{Rate, now_ns};
 use rustix::thread::{ClockId, clock_nanosleep_absolute};
@@ -34,10 +37,14 @@ impl Pace {
         self.start_ns.saturating_add(self.rate.time_of(self.frame).as_nanos() as u64)
     }
 
+    /// Time from a deadline to the next one.
+    pub(crate) fn period_ns(&self) -> u64 {
+        self.rate.time_of(1).as_nanos() as u64
+    }
+
     /// Whether a frame that is published now is late: by more than half a period.
     pub(crate) fn is_late(&self, now_ns: u64) -> bool {
-        let half_period_ns = self.rate.time_of(1).as_nanos() as u64 / 2;
-        now_ns > self.deadline_ns().saturating_add(half_period_ns)
+        now_ns > self.deadline_ns().saturating_add(self.period_ns() / 2)
     }
 
     /// Goes on to the next deadline; where that is more than ten periods ago, to the first one not yet past. Returns how
@@ -57,7 +64,12 @@ impl Pace {
 
     /// Sleeps until the deadline; false: it is time to stop.
     pub(crate) fn wait(&self, stop: &Stop) -> bool {
-        let deadline_ns = self.deadline_ns();
+        self.wait_until_before(0, stop)
+    }
+
+    /// Sleeps until so long before the deadline; false: it is time to stop.
+    pub(crate) fn wait_until_before(&self, lead_ns: u64, stop: &Stop) -> bool {
+        let deadline_ns = self.deadline_ns().saturating_sub(lead_ns);
         loop {
             if stop.is_due() {
                 return false;
@@ -72,6 +84,30 @@ impl Pace {
             // An error is a signal's interruption: whoever it was, the loop looks again.
             let _ = clock_nanosleep_absolute(ClockId::Monotonic, &until);
         }
+    }
+}
+
+/// How long before its deadline a frame is begun.
+///
+/// Twice as long as the slowest of the last frames took, and a little: so that it is done by then, and its slot is not
+/// held much longer than need be. A slow frame is forgotten bit by bit.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Lead {
+    slowest_ns: u64,
+}
+
+/// For the scheduler: waking up takes its time, too.
+const MARGIN_NS: u64 = 1_000_000;
+
+impl Lead {
+    /// In ns; a period at most.
+    pub(crate) fn ns(&self, pace: &Pace) -> u64 {
+        (2 * self.slowest_ns).saturating_add(MARGIN_NS).min(pace.period_ns())
+    }
+
+    /// A frame took so long to make.
+    pub(crate) fn learn(&mut self, took_ns: u64) {
+        self.slowest_ns = took_ns.min(u64::MAX / 4).max(self.slowest_ns - self.slowest_ns.div_ceil(64));
     }
 }
 
@@ -109,6 +145,22 @@ mod tests {
         assert!(!pace.is_late(SECOND_NS + 50_000_000));
         assert!(pace.is_late(SECOND_NS + 50_000_001));
         assert!(!pace.is_late(0));
+    }
+
+    #[test]
+    fn the_lead_follows_the_slowest_frame_and_forgets_it_and_is_a_period_at_most() {
+        let pace = Pace::new(Rate::new(100, 1).unwrap(), 0);
+        let mut lead = Lead::default();
+        assert_eq!(lead.ns(&pace), MARGIN_NS);
+        lead.learn(2_000_000);
+        lead.learn(100);
+        assert!((4_900_000..5_000_000).contains(&lead.ns(&pace)), "{lead:?}");
+        (0..2000).for_each(|_| lead.learn(100));
+        assert_eq!(lead.ns(&pace), MARGIN_NS + 200);
+        for slow in [8_000_000, u64::MAX] {
+            lead.learn(slow);
+            assert_eq!(lead.ns(&pace), 10_000_000);
+        }
     }
 
     #[test]

@@ -7,11 +7,20 @@
 //! | yuyv, nv12, i420 | BT.601, limited range (16 to 235); pixels that share chroma have that of the last one painted |
 //! | bayer | its red, green or blue, as the site has it; 16 bits: × 257 |
 //! | depth_f32 | metres: 0.5 (black) to 10 (white), by its luma |
+//!
+//! Colours of 16 bits lose the lower 8 where a format has no more. Distances are metres in depth_f32 (NaN: none),
+//! millimetres in mono16 (0: none), and grey in all others, the nearer the brighter (black: none).
 
 use framebus::{ImageShape, PixelFormat as F, Plane};
 
 /// A colour: red, green, blue.
 pub(crate) type Rgb = [u8; 3];
+
+/// A colour of 16 bits a channel.
+pub(crate) type DeepRgb = [u16; 3];
+
+/// The distance that is black where distances are grey, in metres.
+const FARTHEST_GREY_M: f32 = 8.0;
 
 /// Paints into frames of one shape.
 #[derive(Clone, Debug)]
@@ -86,6 +95,43 @@ impl Painter {
         }
     }
 
+    /// As [`put_rgb`](Self::put_rgb), with 16 bits where the format has them.
+    #[inline]
+    pub(crate) fn put_deep(&self, bytes: &mut [u8], x: usize, y: usize, rgb: DeepRgb) {
+        if x >= self.width || y >= self.height {
+            return;
+        }
+        let row = self.planes[0].offset + y * self.planes[0].stride_bytes;
+        match self.format {
+            F::Mono16 => put(bytes, row + 2 * x, deep_luma(rgb).to_ne_bytes()),
+            F::BayerRggb16 | F::BayerBggr16 | F::BayerGbrg16 | F::BayerGrbg16 => {
+                put(bytes, row + 2 * x, rgb[bayer_channel(self.format, x, y)].to_ne_bytes());
+            }
+            F::DepthF32 => {
+                put(bytes, row + 4 * x, (0.5 + f32::from(deep_luma(rgb)) / 65535.0 * 9.5).to_ne_bytes());
+            }
+            _ => self.put_rgb(bytes, x, y, rgb.map(|sample| (sample >> 8) as u8)),
+        }
+    }
+
+    /// Gives one pixel a distance in metres; NaN where there is none.
+    #[inline]
+    pub(crate) fn put_depth(&self, bytes: &mut [u8], x: usize, y: usize, metres: f32) {
+        if x >= self.width || y >= self.height {
+            return;
+        }
+        let row = self.planes[0].offset + y * self.planes[0].stride_bytes;
+        match self.format {
+            F::DepthF32 => put(bytes, row + 4 * x, metres.to_ne_bytes()),
+            // `as` saturates, and makes 0 of NaN; as it does below.
+            F::Mono16 => put(bytes, row + 2 * x, ((metres * 1000.0).round() as u16).to_ne_bytes()),
+            _ => {
+                let nearness = 1.0 - metres / FARTHEST_GREY_M;
+                self.put_deep(bytes, x, y, [(nearness * 65535.0) as u16; 3]);
+            }
+        }
+    }
+
     /// Gives a rectangle a colour.
     pub(crate) fn fill(&self, bytes: &mut [u8], x: usize, y: usize, width: usize, height: usize, rgb: Rgb) {
         for y in y..(y + height).min(self.height) {
@@ -116,6 +162,11 @@ fn put<const N: usize>(bytes: &mut [u8], at: usize, samples: [u8; N]) {
 /// BT.601, full range, in 1/256.
 fn luma([red, green, blue]: Rgb) -> u8 {
     ((77 * u32::from(red) + 150 * u32::from(green) + 29 * u32::from(blue) + 128) >> 8) as u8
+}
+
+/// BT.601, full range, in 1/256.
+fn deep_luma([red, green, blue]: DeepRgb) -> u16 {
+    ((77 * u32::from(red) + 150 * u32::from(green) + 29 * u32::from(blue) + 128) >> 8) as u16
 }
 
 /// BT.601, limited range, in 1/256: Y, Cb, Cr.
@@ -204,6 +255,38 @@ mod tests {
         }
         assert_eq!([(0, 0), (1, 0), (0, 1), (1, 1)].map(|(x, y)| bayer_channel(F::BayerRggb8, x, y)), [0, 1, 1, 2]);
         assert_eq!([(0, 0), (1, 0), (0, 1), (1, 1)].map(|(x, y)| bayer_channel(F::BayerGrbg8, x, y)), [1, 0, 2, 1]);
+    }
+
+    /// The samples of 16 bits or more that pixel (0, 0) has when `paint` has painted it.
+    fn sample<const N: usize>(format: F, paint: impl Fn(&Painter, &mut [u8])) -> [u8; N] {
+        let shape = ImageShape::new(2, 2, format).unwrap();
+        let mut bytes = vec![0; shape.frame_bytes()];
+        paint(&Painter::new(&shape), &mut bytes);
+        bytes[..N].try_into().unwrap()
+    }
+
+    #[test]
+    fn deep_colours_keep_16_bits_where_the_format_has_them() {
+        let deep = |painter: &Painter, bytes: &mut [u8]| painter.put_deep(bytes, 0, 0, [0x1234, 0x1234, 0x1234]);
+        assert_eq!(u16::from_ne_bytes(sample(F::Mono16, deep)), 0x1234);
+        assert_eq!(u16::from_ne_bytes(sample(F::BayerGrbg16, deep)), 0x1234);
+        assert_eq!(sample(F::Rgb8, deep), [0x12; 3]);
+        let metres = f32::from_ne_bytes(sample(F::DepthF32, deep));
+        assert!((metres - (0.5 + 4660.0 / 65535.0 * 9.5)).abs() < 1e-6);
+        assert_eq!((deep_luma([0; 3]), deep_luma([65535; 3])), (0, 65535));
+    }
+
+    #[test]
+    fn distances_are_metres_millimetres_or_grey() {
+        let at = |metres| move |painter: &Painter, bytes: &mut [u8]| painter.put_depth(bytes, 0, 0, metres);
+        assert_eq!(f32::from_ne_bytes(sample(F::DepthF32, at(1.25))), 1.25);
+        assert!(f32::from_ne_bytes(sample(F::DepthF32, at(f32::NAN))).is_nan());
+        for (metres, expected) in [(1.2345, 1235), (f32::NAN, 0), (99.0, u16::MAX)] {
+            assert_eq!(u16::from_ne_bytes(sample(F::Mono16, at(metres))), expected);
+        }
+        for (metres, expected) in [(2.0, 191), (8.0, 0), (20.0, 0), (f32::NAN, 0), (0.0, 255)] {
+            assert_eq!(sample(F::Rgb8, at(metres)), [expected; 3]);
+        }
     }
 
     #[test]

@@ -3,12 +3,14 @@
 //! | | comes from, the first that says it |
 //! |---|---|
 //! | bus | `--stream BUS/NAME`, the config |
-//! | width, height, format | the arguments, the config file, the source (y4m header, first image), the built-in demo |
+//! | width, height, format, of images | the arguments, the config file, the source (y4m header, first image), the built-in demo |
 //! | rate | `--rate`, the config file, the source (y4m header), the built-in demo, 30 Hz |
 //! | all else | the arguments, the config, the bus's defaults |
 //!
 //! A file says what its owner wants, so a source that is something else is an error. The built-in demo was asked for by
 //! nobody: it gives way to a source that knows better.
+//!
+//! Where the source publishes records, they are the stream's: the file may say the same, or nothing.
 //!
 //! A source that can not make frames of that shape refuses it afterwards, before the stream is touched.
 
@@ -18,7 +20,7 @@ use framebus::{Backend, Content, ImageShape, OnFull, Rate, StreamName, StreamOpt
 use framebus_config::{Bus, Config};
 
 use crate::arguments::{Arguments, Full};
-use crate::source::{Told, Wish};
+use crate::source::{SourceSpec, Told, Wish};
 use framebus_program::usage;
 
 /// The rate of a stream for which nobody says one.
@@ -45,7 +47,7 @@ pub(crate) struct Target {
 impl Target {
     /// Finds the stream.
     pub(crate) fn find(arguments: &Arguments) -> anyhow::Result<Self> {
-        let config = Config::find(arguments.config.as_deref())?;
+        let mut config = Config::find(arguments.config.as_deref())?;
         let origin = config.origin.clone();
         let is_built_in = config == Config::demo();
         let names: Vec<String> = config.streams.keys().cloned().collect();
@@ -56,6 +58,9 @@ impl Target {
             },
             None => (None, only_one(&names, &origin)?),
         };
+        if let (Some(record), Some(found)) = (arguments.source.record(), config.streams.get_mut(&stream)) {
+            complete(&mut found.options.content, record, &stream, &origin)?;
+        }
         let bus = Bus::from_config(config)?;
         let bus_name = bus_name.unwrap_or_else(|| bus.name().to_owned());
         let name = StreamName::new(&bus_name, &stream).map_err(|error| usage!("can not use --stream: {error}"))?;
@@ -111,6 +116,9 @@ impl Target {
 
     fn content(&self, arguments: &Arguments, told: Told) -> anyhow::Result<Content> {
         let asked = arguments.width.is_some() || arguments.height.is_some() || arguments.format.is_some();
+        if let Some(record) = arguments.source.record() {
+            return self.record(record, asked, &arguments.source);
+        }
         let known = match self.configured.as_ref().map(|options| &options.content) {
             _ if self.is_built_in && told.shape.is_some() => told.shape,
             Some(Content::Image(shape)) if asked => Some(*shape),
@@ -143,6 +151,42 @@ impl Target {
             .map_err(|error| usage!("can not give stream {} this shape: {error}", self.name))?;
         Ok(Content::Image(shape))
     }
+
+    /// The content of a stream of the source's records.
+    fn record(&self, record: Content, asked: bool, source: &SourceSpec) -> anyhow::Result<Content> {
+        if asked {
+            return Err(usage!(
+                "can not give stream {} a shape: the source {source} publishes {record}; leave out --width, --height and \
+                 --format",
+                self.name
+            ));
+        }
+        match self.configured.as_ref().map(|options| &options.content) {
+            Some(content) if *content != record && !self.is_built_in => Err(usage!(
+                "can not publish {source} on stream {}: it carries {content} in {}, the source publishes {record}; change \
+                 the config, or give --stream NAME",
+                self.name,
+                self.origin
+            )),
+            _ => Ok(record),
+        }
+    }
+}
+
+/// Gives a config's record of unknown size that of the source's, where that is the type it names.
+fn complete(configured: &mut Content, record: Content, stream: &str, origin: &str) -> anyhow::Result<()> {
+    let (Content::Record { type_name, bytes: 0 }, Content::Record { type_name: found, .. }) = (&*configured, &record)
+    else {
+        return Ok(());
+    };
+    if type_name != found {
+        return Err(usage!(
+            "can not publish {record} on stream {stream}: it carries records {type_name} in {origin}; change the config, or \
+             give --stream NAME"
+        ));
+    }
+    *configured = record;
+    Ok(())
 }
 
 /// The config's only stream.
@@ -254,6 +298,46 @@ mod tests {
             error.unwrap_err().to_string(),
             "can not give stream robot/front a shape: it carries up to 100 bytes a frame in robot.toml; leave out --width, \
              --height and --format"
+        );
+    }
+
+    #[test]
+    fn a_source_of_records_says_what_the_stream_carries() {
+        let imu = Content::Record { type_name: "framebus.Imu".to_owned(), bytes: 40 };
+        let told = Told { shape: None, rate: Rate::new(200, 1) };
+        let (options, rate) = target(None).options(&arguments("--source imu"), told).unwrap();
+        assert_eq!((options.content, rate), (imu.clone(), Rate::new(200, 1).unwrap()));
+        let (options, rate) = target(Some(imu.clone())).options(&arguments("--source imu"), told).unwrap();
+        assert_eq!((options.content, rate, options.history), (imu, Rate::new(60, 1).unwrap(), 4));
+        let demo = Target { is_built_in: true, ..target(Some(image(1920, 1080))) };
+        let (options, _) = demo.options(&arguments("--source lidar"), told).unwrap();
+        assert_eq!(options.content.to_string(), "records framebus.LaserScan of 5784 bytes");
+        let refused =
+            |configured, line: &str| target(configured).options(&arguments(line), told).unwrap_err().to_string();
+        assert_eq!(
+            refused(None, "--source imu --height 8"),
+            "can not give stream robot/front a shape: the source imu publishes records framebus.Imu of 40 bytes; leave out \
+             --width, --height and --format"
+        );
+        assert_eq!(
+            refused(Some(image(64, 48)), "--source imu"),
+            "can not publish imu on stream robot/front: it carries images of 64 × 48 rgb8 in robot.toml, the source \
+             publishes records framebus.Imu of 40 bytes; change the config, or give --stream NAME"
+        );
+    }
+
+    #[test]
+    fn a_record_whose_size_the_config_leaves_out_has_the_sources() {
+        let record = |type_name: &str, bytes| Content::Record { type_name: type_name.to_owned(), bytes };
+        let (mut open, mut said) = (record("framebus.Imu", 0), record("Other", 7));
+        complete(&mut open, record("framebus.Imu", 40), "imu", "robot.toml").unwrap();
+        assert_eq!(open, record("framebus.Imu", 40));
+        complete(&mut said, record("framebus.Imu", 40), "imu", "robot.toml").unwrap();
+        assert_eq!(said, record("Other", 7));
+        assert_eq!(
+            complete(&mut record("Other", 0), open, "imu", "robot.toml").unwrap_err().to_string(),
+            "can not publish records framebus.Imu of 40 bytes on stream imu: it carries records Other in robot.toml; change \
+             the config, or give --stream NAME"
         );
     }
 

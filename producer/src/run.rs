@@ -1,13 +1,16 @@
 //! A producer's run, from the arguments to the summary.
 //!
 //! A frame: wait for the deadline, wait for the source's next frame, take a loan, let the source write into it, publish.
+//! What is made here (drawn, computed, decoded from pictures) is written ahead of the deadline, into its slot, and
+//! published at it, as a camera with filled buffers does: the deadline is when it was "captured". A frame that is ready
+//! when the run ends was never due; it counts as nothing.
 //!
 //! Where no slot is free:
 //!
 //! | | the frame |
 //! |---|---|
 //! | `on_full = "drop"` | is consumed from the source, so that time goes on, and counts as dropped |
-//! | `on_full = "wait"`, pattern and cameras | counts as dropped when the time to wait is over: a camera can not be stopped |
+//! | `on_full = "wait"`, pattern, imu, lidar, cameras | counts as dropped when the time to wait is over: a camera can not be stopped |
 //! | `on_full = "wait"`, files, pipes and commands | is tried again until there is a slot: nothing is lost, the source waits |
 
 use std::sync::Arc;
@@ -16,7 +19,7 @@ use std::time::{Duration, Instant};
 use framebus::{LoanError, OnFull, Publisher, now_ns};
 
 use crate::arguments::Arguments;
-use crate::pace::Pace;
+use crate::pace::{Lead, Pace};
 use crate::plan::Target;
 use crate::realtime;
 use crate::report::Reporter;
@@ -80,7 +83,8 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
     await_viewers(&publisher, arguments.await_viewers, &stop);
     end_after(arguments.seconds, &stop);
     let (begun, before) = (Instant::now(), publisher.counters());
-    let mut producer = Producer { publisher, source, stop, counts: counts.clone(), frames: arguments.frames };
+    let (counts_too, lead) = (counts.clone(), Lead::default());
+    let mut producer = Producer { publisher, source, stop, counts: counts_too, frames: arguments.frames, lead };
     let pace = arguments.is_paced().then(|| Pace::new(rate, now_ns()));
     let result = producer.publish_all(pace);
     let after = producer.publisher.counters();
@@ -132,15 +136,24 @@ struct Producer {
     counts: Arc<Counts>,
     /// End after so many were published.
     frames: Option<u64>,
+    /// Of a source that is ahead.
+    lead: Lead,
 }
 
 impl Producer {
     fn publish_all(&mut self, mut pace: Option<Pace>) -> anyhow::Result<()> {
+        let is_ahead = self.source.is_ahead();
         while !self.stop.is_due() && self.frames.is_none_or(|frames| self.counts.published() < frames) {
-            if pace.as_ref().is_some_and(|pace| !pace.wait(&self.stop)) || self.source.arrive()? == Arrival::End {
+            if let Some(pace) = &pace {
+                let lead_ns = if is_ahead { self.lead.ns(pace) } else { 0 };
+                if !pace.wait_until_before(lead_ns, &self.stop) {
+                    break;
+                }
+            }
+            if self.source.arrive()? == Arrival::End {
                 break;
             }
-            let published = self.publish_one()?;
+            let published = self.publish_one(pace.as_ref().filter(|_| is_ahead))?;
             if let Some(pace) = &mut pace {
                 let now = now_ns();
                 let late = u64::from(published && pace.is_late(now)) + pace.advance(now);
@@ -151,20 +164,28 @@ impl Producer {
         Ok(())
     }
 
-    /// Publishes the frame that has arrived, or consumes it; true: it was published.
-    fn publish_one(&mut self) -> anyhow::Result<bool> {
-        // For what is drawn, the time when drawing begins; for what is read, the time when its first bytes are there.
-        let capture_ns = now_ns();
+    /// Publishes the frame that has arrived, or consumes it; true: it was published. With a `pace`, it is ahead of that.
+    fn publish_one(&mut self, pace: Option<&Pace>) -> anyhow::Result<bool> {
+        let arrived_ns = now_ns();
         let tries_again = matches!(self.publisher.options().on_full, OnFull::Wait(_)) && self.source.is_recorded();
         loop {
             match self.publisher.loan() {
                 Ok(mut loan) => {
-                    let sequence = loan.sequence();
+                    let (sequence, begun_ns) = (loan.sequence(), now_ns());
+                    // Of what is ahead, its deadline, or, should that be past, when it was begun; of all else, when its
+                    // first bytes were there.
+                    let capture_ns = pace.map_or(arrived_ns, |pace| pace.deadline_ns().max(begun_ns));
                     loan.set_capture_ns(capture_ns);
                     return match self.source.write(&mut loan, sequence, capture_ns) {
                         Ok(Written::Whole) => {
                             if let Some(taken_ns) = self.source.taken_ns() {
                                 loan.set_capture_ns(taken_ns);
+                            }
+                            if let Some(pace) = pace {
+                                self.lead.learn(now_ns().saturating_sub(begun_ns));
+                                if !pace.wait(&self.stop) {
+                                    return Ok(false);
+                                }
                             }
                             loan.publish();
                             self.counts.count_published(sequence, now_ns());

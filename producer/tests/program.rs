@@ -4,7 +4,11 @@ use std::io::{Read, Write};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use framebus::{AttachError, Frame, ImageShape, PixelFormat, StreamName, Subscriber, SubscriberOptions, mark};
+use framebus::sensors::{Imu, LaserScan};
+use framebus::{
+    AttachError, Frame, ImageShape, PixelFormat, RecordSubscriber, StreamName, Subscriber, SubscriberOptions,
+};
+use framebus::{Record, mark};
 use framebus_producer::Summary;
 
 /// Nothing here takes nearly so long; a test that hangs ends.
@@ -170,6 +174,147 @@ fn the_pattern_is_published_and_told_in_json() {
     assert_eq!((&summary["first_sequence"], &summary["last_sequence"]), (&1.into(), &50.into()));
     assert!(!intervals.is_empty() && intervals.iter().all(|interval| interval["kind"] == "interval"));
     assert_removed(&name);
+}
+
+#[test]
+fn what_is_drawn_is_captured_at_its_deadline_and_published_behind_it() {
+    let name = stream("tick");
+    let text = name.to_string();
+    let mut arguments = vec!["--stream", &text, "--rate", "50", "--history", "8"];
+    arguments.extend(SMALL);
+    let producer = Producer::start(&arguments);
+    let mut viewer = attach(&name, false);
+    let (begun, mut before, mut exact) = (Instant::now(), 0, 0);
+    // A frame that was begun too late, on a busy machine, is captured when it was begun; most are not.
+    while exact < 20 {
+        assert!(begun.elapsed() < WATCHDOG, "only {exact} frames are a period behind the one before");
+        let frame = next(&mut viewer);
+        let info = frame.info();
+        assert!(info.capture_ns <= info.publish_ns);
+        // The mark has the same sequence and time.
+        assert_eq!(mark::verify(&frame, info.sequence), Ok(()));
+        assert_eq!(frame[16..24], info.capture_ns.to_ne_bytes());
+        exact += usize::from(info.capture_ns == before + 20_000_000);
+        before = info.capture_ns;
+    }
+    producer.interrupt();
+    assert!(producer.outcome(false).status.success());
+    assert_removed(&name);
+}
+
+#[test]
+fn a_frame_that_is_ready_when_the_run_ends_counts_as_nothing() {
+    let name = stream("ready");
+    let text = name.to_string();
+    // Frames are begun a millisecond ahead at least: at this rate there is always one.
+    let mut arguments = vec!["--stream", &text, "--rate", "900", "--json"];
+    arguments.extend(SMALL);
+    let producer = Producer::start(&arguments);
+    next(&mut attach(&name, false));
+    producer.interrupt();
+    let outcome = producer.outcome(false);
+    assert!(outcome.status.success(), "{}", outcome.errors);
+    let summary = outcome.summary();
+    assert_eq!((summary.abandoned, summary.drops, summary.last_sequence), (0, 0, Some(summary.published)));
+    assert_removed(&name);
+}
+
+#[test]
+fn what_is_drawn_while_no_slot_is_free_is_dropped_and_goes_on_with_the_next_number() {
+    let name = stream("full");
+    let text = name.to_string();
+    let mut arguments = vec!["--stream", &text, "--rate", "200", "--slots", "3", "--json"];
+    arguments.extend(SMALL);
+    let producer = Producer::start(&arguments);
+    let mut viewer = attach(&name, false);
+    let held = [next(&mut viewer), next(&mut viewer)];
+    until("a frame is refused", || status(&name).counters.refused > 2);
+    let last = status(&name).last_sequence;
+    drop(held);
+    until("frames come again", || status(&name).last_sequence > last + 2);
+    producer.interrupt();
+    let outcome = producer.outcome(false);
+    assert!(outcome.status.success(), "{}", outcome.errors);
+    let summary = outcome.summary();
+    assert!(summary.drops > 2 && summary.abandoned == 0, "{summary:?}");
+    assert_eq!((summary.first_sequence, summary.last_sequence), (Some(1), Some(summary.published)));
+}
+
+#[test]
+fn scenes_are_published_in_the_streams_format() {
+    for (scene, format) in [("depth", "depth_f32"), ("ramp", "mono16"), ("edges", "nv12"), ("noise", "bayer_rggb8")] {
+        let name = stream(scene);
+        let (text, source) = (name.to_string(), format!("pattern:{scene}"));
+        let mut arguments = vec!["--stream", &text, "--source", &source, "--await-viewers", "1", "--frames", "3"];
+        arguments.extend(["--width", "64", "--height", "48", "--format", format, "--json"]);
+        let producer = Producer::start(&arguments);
+        let frame = next(&mut attach(&name, false));
+        assert_eq!(mark::verify(&frame, frame.info().sequence), Ok(()), "{scene}");
+        assert_eq!(frame.image().unwrap().shape().format().name(), format);
+        drop(frame);
+        let outcome = producer.outcome(false);
+        assert_eq!((outcome.summary().published, outcome.summary().source), (3, source.clone()), "{}", outcome.errors);
+    }
+    let outcome = Producer::start(&["--source", "pattern:smpte"]).outcome(true);
+    assert_eq!(outcome.status.code(), Some(2));
+    assert!(outcome.error().contains("is no scene of the pattern: expected one of card, bars"), "{}", outcome.errors);
+}
+
+/// The first record of a source on a stream that stands in no config; its rate, and how many were published.
+fn first_record<T: Record + Copy>(source: &str) -> (T, f64, u64) {
+    let name = stream(source.split(':').next().unwrap());
+    let text = name.to_string();
+    let arguments = ["--stream", &text, "--source", source, "--await-viewers", "1", "--frames", "2", "--json"];
+    let producer = Producer::start(&arguments);
+    let mut options = SubscriberOptions::default();
+    options.patience = WATCHDOG;
+    let mut records = RecordSubscriber::<T>::attach_with(&name, options).unwrap();
+    let rate_hz = records.subscriber().rate().unwrap().hz();
+    assert!(records.wait(Instant::now() + WATCHDOG).unwrap(), "no record comes");
+    let record = *records.latest().unwrap().unwrap();
+    let outcome = producer.outcome(false);
+    assert!(outcome.status.success(), "{}", outcome.errors);
+    assert_removed(&name);
+    (record, rate_hz, outcome.summary().published)
+}
+
+#[test]
+fn synthetic_sensors_publish_the_records_of_the_library() {
+    let (imu, rate_hz, published) = first_record::<Imu>("imu");
+    assert_eq!((rate_hz, published), (200.0, 2));
+    let acceleration = imu.linear_acceleration_m_s2.iter().map(|part| part * part).sum::<f32>().sqrt();
+    assert!((8.0..12.0).contains(&acceleration), "{imu:?}");
+    let (scan, rate_hz, published) = first_record::<LaserScan>("lidar:360");
+    assert_eq!((rate_hz, published, scan.ranges_m().len()), (10.0, 2, 360));
+    assert!(scan.ranges_m().iter().any(|range| (1.0..8.0).contains(range)));
+}
+
+#[test]
+fn a_config_names_the_type_of_a_sensors_records_and_another_one_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let (file, name) = (directory.path().join("robot.toml"), stream("sensors"));
+    let streams = "[streams.imu]\ntype = \"framebus.Imu\"\nrate_hz = 500\nhistory = 64\n\
+                   [streams.scan]\ntype = \"framebus.LaserScan\"\n\
+                   [streams.front]\nwidth = 64\nheight = 48\nformat = \"mono8\"\n";
+    std::fs::write(&file, format!("[bus]\nname = \"{}\"\n{streams}", name.bus())).unwrap();
+    let run = |stream: &str, more: &[&str]| {
+        let path = file.to_str().unwrap();
+        let mut arguments = vec!["--config", path, "--stream", stream, "--source", "imu", "--frames", "2", "--json"];
+        arguments.extend(more);
+        Producer::start(&arguments).outcome(true)
+    };
+    let outcome = run("imu", &[]);
+    assert!(outcome.status.success() && outcome.errors.contains("at 500 Hz"), "{}", outcome.errors);
+    assert_eq!(outcome.summary().published, 2);
+    for (stream, more, expected) in [
+        ("scan", &[][..], "it carries records framebus.LaserScan in"),
+        ("front", &[], "it carries images of 64 × 48 mono8 in"),
+        ("imu", &["--width", "64"], "the source imu publishes records framebus.Imu of 40 bytes; leave out --width"),
+    ] {
+        let outcome = run(stream, more);
+        assert_eq!(outcome.status.code(), Some(2), "{stream}");
+        assert!(outcome.error().contains(expected), "{}", outcome.errors);
+    }
 }
 
 #[test]
@@ -381,10 +526,15 @@ fn files_and_images_start_over_when_asked_to() {
     std::fs::write(&raw, payload(1, 2 * I420_BYTES)).unwrap();
     let picture = directory.path().join("one.png");
     image::RgbImage::new(64, 48).save(&picture).unwrap();
+    let animation = directory.path().join("two.gif");
+    let mut encoder = image::codecs::gif::GifEncoder::new(std::fs::File::create(&animation).unwrap());
+    (0..2).for_each(|_| encoder.encode_frame(image::Frame::new(image::RgbaImage::new(64, 48))).unwrap());
+    drop(encoder);
     let sources = [
         format!("y4m:{}", video.display()),
         format!("raw:{}", raw.display()),
         format!("images:{}", directory.path().display()),
+        format!("gif:{}", animation.display()),
     ];
     for (index, source) in sources.iter().enumerate() {
         let text = stream(&format!("loop{index}")).to_string();

@@ -1,46 +1,35 @@
-//! PNG and JPEG files: `images:DIR`, `images:GLOB`.
+//! PNG, JPEG and TIFF files: `images:DIR`, `images:GLOB`. The frames come in the order of the files' names.
 //!
-//! A thread of its own reads, decodes and converts ahead, into a bounded channel, so that a large file makes no frame
-//! late; the frames come in the order of the files' names.
+//! Grey files of 16 bits keep them, as mono16; in a stream of depth_f32 they are millimetres. So what `viewer --record` has
+//! written can be played.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use anyhow::Context;
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
-use framebus::{Content, ImageShape, PixelFormat};
-use image::{ColorType, DynamicImage, ImageDecoder, ImageReader};
+use framebus::{ImageShape, PixelFormat};
+use image::{ColorType, ImageDecoder, ImageReader};
 
-use super::{Arrival, Order};
+use super::Order;
+use super::decoded::{Decoded, Frames, frame_of, shape_of_stream};
 use crate::stop::Stop;
 use framebus_program::usage;
-
-/// Decoded frames that wait at most; one more is in the making.
-const AHEAD: usize = 4;
-
-/// Longest time without a look at the stop.
-const SLICE: Duration = Duration::from_millis(100);
 
 /// A sequence of image files.
 #[derive(Debug)]
 pub(crate) struct Images {
     files: Vec<PathBuf>,
     first_shape: ImageShape,
-    stop: Stop,
-    /// Frames as the stream wants them; `None` before `prepare`.
-    decoded: Option<Receiver<anyhow::Result<Vec<u8>>>>,
-    /// The frame that has arrived.
-    frame: Vec<u8>,
+    decoded: Decoded,
 }
 
 impl Images {
     pub(crate) fn open(path: &str, stop: &Stop) -> anyhow::Result<Self> {
         let files = list(path)?;
         let Some(first) = files.first() else {
-            anyhow::bail!("can not read images:{path}: found no PNG or JPEG file there, expected at least one");
+            anyhow::bail!("can not read images:{path}: found no PNG, JPEG or TIFF file there, expected at least one");
         };
         let first_shape = shape_of(first)?;
-        Ok(Self { files, first_shape, stop: stop.clone(), decoded: None, frame: Vec::new() })
+        Ok(Self { files, first_shape, decoded: Decoded::new(stop) })
     }
 
     /// The shape that fits the first image.
@@ -49,67 +38,21 @@ impl Images {
     }
 
     pub(crate) fn prepare(&mut self, order: &Order) -> anyhow::Result<()> {
-        let Content::Image(shape) = order.content else {
-            return Err(usage!("can not publish images on stream {}: it carries {}", order.name, order.content));
-        };
-        if !CONVERTIBLE.contains(&shape.format()) {
-            let formats: Vec<_> = CONVERTIBLE.iter().map(|format| format.name()).collect();
-            return Err(usage!(
-                "can not publish images on stream {}: its format is {}, expected one of {}; change the config or give \
-                 --format rgb8",
-                order.name,
-                shape.format(),
-                formats.join(", ")
-            ));
-        }
+        let shape = shape_of_stream(order, "images")?;
         check_size(&self.files[0], (self.first_shape.width(), self.first_shape.height()), &shape)?;
-        let (sender, receiver) = bounded(AHEAD);
         let (files, start_over) = (self.files.clone(), order.start_over);
-        std::thread::Builder::new()
-            .name("decode".to_owned())
-            .spawn(move || decode_all(&files, &shape, start_over, &sender))
-            .context("can not start the thread that decodes images")?;
-        self.decoded = Some(receiver);
-        Ok(())
+        self.decoded.start(move |frames| decode_all(&files, &shape, start_over, frames))
     }
 
-    pub(crate) fn arrive(&mut self) -> anyhow::Result<Arrival> {
-        let Some(decoded) = &self.decoded else { return Ok(Arrival::End) };
-        while !self.stop.is_due() {
-            match decoded.recv_timeout(SLICE) {
-                Ok(frame) => {
-                    self.frame = frame?;
-                    return Ok(Arrival::Frame);
-                }
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => break,
-            }
-        }
-        Ok(Arrival::End)
-    }
-
-    pub(crate) fn write(&mut self, bytes: &mut [u8]) {
-        bytes.copy_from_slice(&self.frame);
-    }
-
-    pub(crate) fn skip(&mut self) {
-        self.frame.clear();
+    /// The frames, one after the other.
+    pub(crate) fn frames(&mut self) -> &mut Decoded {
+        &mut self.decoded
     }
 }
 
-/// The formats that images are converted to.
-const CONVERTIBLE: [PixelFormat; 6] = [
-    PixelFormat::Mono8,
-    PixelFormat::Mono16,
-    PixelFormat::Rgb8,
-    PixelFormat::Bgr8,
-    PixelFormat::Rgba8,
-    PixelFormat::Bgra8,
-];
-
 fn is_image(path: &Path) -> bool {
     let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
-    ["png", "jpg", "jpeg"].iter().any(|known| extension.eq_ignore_ascii_case(known))
+    ["png", "jpg", "jpeg", "tif", "tiff"].iter().any(|known| extension.eq_ignore_ascii_case(known))
 }
 
 /// The image files of a directory or of a glob, in the order of their names.
@@ -159,12 +102,12 @@ fn check_size(file: &Path, found: (u32, u32), shape: &ImageShape) -> anyhow::Res
 }
 
 /// Decodes until the files or the readers are at their end.
-fn decode_all(files: &[PathBuf], shape: &ImageShape, start_over: bool, sender: &Sender<anyhow::Result<Vec<u8>>>) {
+fn decode_all(files: &[PathBuf], shape: &ImageShape, start_over: bool, frames: &Frames) {
     loop {
         for file in files {
             let frame = decode(file, shape);
             let failed = frame.is_err();
-            if sender.send(frame).is_err() || failed {
+            if frames.send(frame).is_err() || failed {
                 return;
             }
         }
@@ -179,40 +122,14 @@ fn decode(file: &Path, shape: &ImageShape) -> anyhow::Result<Vec<u8>> {
     let reader = ImageReader::open(file).and_then(ImageReader::with_guessed_format).with_context(unreadable)?;
     let picture = reader.decode().with_context(unreadable)?;
     check_size(file, (picture.width(), picture.height()), shape)?;
-    let samples = convert(picture, shape.format());
-    if shape.is_tight() {
-        return Ok(samples);
-    }
-    let mut frame = vec![0; shape.frame_bytes()];
-    for plane in shape.planes() {
-        for (row, samples) in samples.chunks_exact(plane.row_bytes).enumerate() {
-            frame[plane.row(row)].copy_from_slice(samples);
-        }
-    }
-    Ok(frame)
-}
-
-/// The image's pixels in a format of `CONVERTIBLE`, without padding.
-fn convert(picture: DynamicImage, format: PixelFormat) -> Vec<u8> {
-    match format {
-        PixelFormat::Mono8 => picture.into_luma8().into_raw(),
-        PixelFormat::Mono16 => picture.into_luma16().into_raw().into_iter().flat_map(u16::to_ne_bytes).collect(),
-        PixelFormat::Rgba8 => picture.into_rgba8().into_raw(),
-        PixelFormat::Bgra8 => swap_red_and_blue(picture.into_rgba8().into_raw(), 4),
-        PixelFormat::Bgr8 => swap_red_and_blue(picture.into_rgb8().into_raw(), 3),
-        _ => picture.into_rgb8().into_raw(),
-    }
-}
-
-fn swap_red_and_blue(mut samples: Vec<u8>, pixel_bytes: usize) -> Vec<u8> {
-    samples.chunks_exact_mut(pixel_bytes).for_each(|pixel| pixel.swap(0, 2));
-    samples
+    Ok(frame_of(picture, shape))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use framebus::{Rate, StreamName};
+    use crate::source::Arrival;
+    use framebus::{Content, Rate, StreamName};
 
     fn order(shape: ImageShape, start_over: bool) -> Order {
         let name = StreamName::new("test", "images").unwrap();
@@ -241,12 +158,12 @@ mod tests {
         let shape = ImageShape::with_stride(3, 2, PixelFormat::Bgr8, 12).unwrap();
         images.prepare(&order(shape, false)).unwrap();
         for red in [10, 20] {
-            assert_eq!(images.arrive().unwrap(), Arrival::Frame);
+            assert_eq!(images.frames().arrive().unwrap(), Arrival::Frame);
             let mut bytes = [0; 24];
-            images.write(&mut bytes);
+            images.frames().write(&mut bytes);
             assert_eq!(bytes[..12], [3, 2, red, 3, 2, red, 3, 2, red, 0, 0, 0]);
         }
-        assert_eq!(images.arrive().unwrap(), Arrival::End);
+        assert_eq!(images.frames().arrive().unwrap(), Arrival::End);
     }
 
     #[test]
@@ -255,7 +172,33 @@ mod tests {
         let mut images = open(&format!("{}/b*", directory.path().display()));
         images.prepare(&order(ImageShape::new(3, 2, PixelFormat::Rgb8).unwrap(), true)).unwrap();
         for _ in 0..20 {
-            assert_eq!(images.arrive().unwrap(), Arrival::Frame);
+            assert_eq!(images.frames().arrive().unwrap(), Arrival::Frame);
+        }
+    }
+
+    #[test]
+    fn sixteen_bits_are_kept_and_are_millimetres_in_a_stream_of_depth() {
+        for end in ["png", "tiff"] {
+            let directory = tempfile::tempdir().unwrap();
+            let samples = vec![0_u16, 1, 255, 256, 1234, 65535];
+            let picture = image::ImageBuffer::<image::Luma<u16>, _>::from_raw(3, 2, samples.clone()).unwrap();
+            picture.save(directory.path().join(format!("a.{end}"))).unwrap();
+            let path = directory.path().to_str().unwrap().to_owned();
+            let mut images = open(&path);
+            let shape = ImageShape::new(3, 2, PixelFormat::Mono16).unwrap();
+            assert_eq!(images.first_shape(), shape);
+            let mut frame = |shape: ImageShape| {
+                images.prepare(&order(shape, false)).unwrap();
+                assert_eq!(images.frames().arrive().unwrap(), Arrival::Frame);
+                let mut bytes = vec![0; shape.frame_bytes()];
+                images.frames().write(&mut bytes);
+                bytes
+            };
+            let grey: Vec<u16> = frame(shape).as_chunks().0.iter().map(|bytes| u16::from_ne_bytes(*bytes)).collect();
+            assert_eq!(grey, samples, "{end}");
+            let depth = frame(ImageShape::new(3, 2, PixelFormat::DepthF32).unwrap());
+            let metres: Vec<f32> = depth.as_chunks().0.iter().map(|bytes| f32::from_ne_bytes(*bytes)).collect();
+            assert!(metres[0].is_nan() && metres[1..] == [0.001, 0.255, 0.256, 1.234, 65.535], "{end}: {metres:?}");
         }
     }
 
@@ -266,10 +209,10 @@ mod tests {
         image::GrayImage::new(5, 4).save(&odd).unwrap();
         let mut images = open(directory.path().to_str().unwrap());
         images.prepare(&order(images.first_shape(), false)).unwrap();
-        assert_eq!(images.arrive().unwrap(), Arrival::Frame);
-        assert_eq!(images.arrive().unwrap(), Arrival::Frame);
+        assert_eq!(images.frames().arrive().unwrap(), Arrival::Frame);
+        assert_eq!(images.frames().arrive().unwrap(), Arrival::Frame);
         assert_eq!(
-            images.arrive().unwrap_err().to_string(),
+            images.frames().arrive().unwrap_err().to_string(),
             format!(
                 "can not publish image {}: it is 5 × 4, the stream 3 × 2; all images must have the stream's size: scale \
                  it, change the config, or give --width 5 --height 4",
@@ -286,7 +229,7 @@ mod tests {
         assert_eq!(
             error.to_string(),
             "can not publish images on stream test/images: its format is nv12, expected one of mono8, mono16, rgb8, bgr8, \
-             rgba8, bgra8; change the config or give --format rgb8"
+             rgba8, bgra8, depth_f32; change the config or give --format rgb8"
         );
     }
 }

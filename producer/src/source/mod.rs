@@ -5,11 +5,16 @@
 //! loaned slot, or `skip` consumes it where there was no slot.
 
 mod again;
+mod decoded;
 mod exec;
+mod gif;
 mod group;
 mod images;
+mod imu;
 mod input;
+mod lidar;
 mod pattern;
+mod random;
 mod raw;
 #[cfg(feature = "v4l2")]
 mod v4l2;
@@ -30,9 +35,13 @@ use framebus::{Content, ImageShape, PixelFormat, Rate, StreamName};
 use crate::stop::Stop;
 use crate::summary::Counts;
 use exec::Exec;
+use gif::Gif;
 use images::Images;
+use imu::Imu;
 use input::{Ended, Input};
+use lidar::Lidar;
 use pattern::Pattern;
+pub use pattern::Scene;
 use raw::Raw;
 #[cfg(feature = "v4l2")]
 use v4l2::V4l2;
@@ -42,8 +51,14 @@ use y4m::Y4m;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SourceSpec {
     /// A synthetic camera.
-    Pattern,
-    /// PNG and JPEG files of a directory, or of a glob, in the order of their names.
+    Pattern(Scene),
+    /// A synthetic inertial measurement unit: records [`framebus::sensors::Imu`].
+    Imu,
+    /// A synthetic laser scanner of so many beams: records [`framebus::sensors::LaserScan`].
+    Lidar(u32),
+    /// An animated GIF.
+    Gif(String),
+    /// PNG, JPEG and TIFF files of a directory, or of a glob, in the order of their names.
     Images(String),
     /// YUV4MPEG2 video from a file, or `-` for standard input.
     Y4m(String),
@@ -61,13 +76,18 @@ impl FromStr for SourceSpec {
     fn from_str(text: &str) -> Result<Self, String> {
         let unknown = || {
             format!(
-                "{text:?} is no source: expected pattern, images:DIR_OR_GLOB, y4m:PATH, raw:PATH (- is standard input), \
-                 exec:COMMAND or v4l2:/dev/videoN"
+                "{text:?} is no source: expected pattern, pattern:SCENE, images:DIR_OR_GLOB, gif:PATH, y4m:PATH, y4m:-, \
+                 raw:PATH, raw:- (- is standard input), imu, lidar, lidar:BEAMS, exec:COMMAND or v4l2:/dev/videoN"
             )
         };
         match text.split_once(':') {
-            None if text == "pattern" => Ok(Self::Pattern),
+            None if text == "pattern" => Ok(Self::Pattern(Scene::default())),
+            None if text == "imu" => Ok(Self::Imu),
+            None if text == "lidar" => Ok(Self::Lidar(lidar::DEFAULT_BEAMS)),
             Some((_, "")) | None => Err(unknown()),
+            Some(("pattern", scene)) => scene.parse().map(Self::Pattern),
+            Some(("lidar", beams)) => Lidar::parse_beams(beams).map(Self::Lidar),
+            Some(("gif", path)) => Ok(Self::Gif(path.to_owned())),
             Some(("images", path)) => Ok(Self::Images(path.to_owned())),
             Some(("y4m", path)) => Ok(Self::Y4m(path.to_owned())),
             Some(("raw", path)) => Ok(Self::Raw(path.to_owned())),
@@ -81,12 +101,28 @@ impl FromStr for SourceSpec {
 impl fmt::Display for SourceSpec {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Pattern => write!(out, "pattern"),
+            Self::Pattern(Scene::Card) => write!(out, "pattern"),
+            Self::Pattern(scene) => write!(out, "pattern:{scene}"),
+            Self::Imu => write!(out, "imu"),
+            Self::Lidar(lidar::DEFAULT_BEAMS) => write!(out, "lidar"),
+            Self::Lidar(beams) => write!(out, "lidar:{beams}"),
+            Self::Gif(path) => write!(out, "gif:{path}"),
             Self::Images(path) => write!(out, "images:{path}"),
             Self::Y4m(path) => write!(out, "y4m:{path}"),
             Self::Raw(path) => write!(out, "raw:{path}"),
             Self::Exec(command) => write!(out, "exec:{command}"),
             Self::V4l2(path) => write!(out, "v4l2:{path}"),
+        }
+    }
+}
+
+impl SourceSpec {
+    /// What its stream carries, where that is not images.
+    pub(crate) fn record(&self) -> Option<Content> {
+        match self {
+            Self::Imu => Some(Imu::content()),
+            Self::Lidar(_) => Some(Lidar::content()),
+            _ => None,
         }
     }
 }
@@ -153,6 +189,9 @@ pub(crate) enum Written {
 /// An opened source.
 pub(crate) enum Source {
     Pattern(Box<Pattern>),
+    Imu(Imu),
+    Lidar(Lidar),
+    Gif(Gif),
     Images(Images),
     Y4m(Y4m),
     Raw(Raw),
@@ -166,7 +205,10 @@ impl Source {
     pub(crate) fn open(spec: &SourceSpec, opening: Opening) -> anyhow::Result<Option<Self>> {
         let stop = &opening.stop;
         Ok(Some(match spec {
-            SourceSpec::Pattern => Self::Pattern(Box::default()),
+            SourceSpec::Pattern(scene) => Self::Pattern(Box::new(Pattern::new(*scene))),
+            SourceSpec::Imu => Self::Imu(Imu::new()),
+            SourceSpec::Lidar(beams) => Self::Lidar(Lidar::new(*beams)),
+            SourceSpec::Gif(path) => Self::Gif(Gif::open(path, stop)?),
             SourceSpec::Images(path) => Self::Images(Images::open(path, stop)?),
             SourceSpec::Raw(path) => Self::Raw(Raw::open(Input::open(path, spec.to_string(), stop)?)),
             SourceSpec::Y4m(path) => match Y4m::open(Input::open(path, spec.to_string(), stop)?)? {
@@ -194,6 +236,9 @@ impl Source {
     pub(crate) fn told(&self) -> Told {
         match self {
             Self::Pattern(_) | Self::Raw(_) => Told::default(),
+            Self::Imu(_) => Told { shape: None, rate: Some(imu::DEFAULT_RATE) },
+            Self::Lidar(_) => Told { shape: None, rate: Some(lidar::DEFAULT_RATE) },
+            Self::Gif(gif) => gif.told(),
             Self::Images(images) => Told { shape: Some(images.first_shape()), rate: None },
             Self::Y4m(video) => video.told(),
             Self::Exec(exec) => exec.told(),
@@ -206,6 +251,15 @@ impl Source {
     pub(crate) fn prepare(&mut self, order: &Order) -> anyhow::Result<()> {
         match self {
             Self::Pattern(pattern) => pattern.prepare(order),
+            Self::Imu(imu) => {
+                imu.prepare(order);
+                Ok(())
+            }
+            Self::Lidar(lidar) => {
+                lidar.prepare(order);
+                Ok(())
+            }
+            Self::Gif(gif) => gif.prepare(order),
             Self::Images(images) => images.prepare(order),
             Self::Y4m(video) => video.prepare(order),
             Self::Raw(raw) => raw.prepare(order),
@@ -218,8 +272,9 @@ impl Source {
     /// Waits until the next frame begins.
     pub(crate) fn arrive(&mut self) -> anyhow::Result<Arrival> {
         match self {
-            Self::Pattern(_) => Ok(Arrival::Frame),
-            Self::Images(images) => images.arrive(),
+            Self::Pattern(_) | Self::Imu(_) | Self::Lidar(_) => Ok(Arrival::Frame),
+            Self::Gif(gif) => gif.frames().arrive(),
+            Self::Images(images) => images.frames().arrive(),
             Self::Y4m(video) => video.arrive(),
             Self::Raw(raw) => raw.arrive(),
             Self::Exec(exec) => exec.arrive(),
@@ -232,7 +287,10 @@ impl Source {
     pub(crate) fn write(&mut self, bytes: &mut [u8], sequence: u64, capture_ns: u64) -> anyhow::Result<Written> {
         match self {
             Self::Pattern(pattern) => pattern.write(bytes, sequence, capture_ns),
-            Self::Images(images) => images.write(bytes),
+            Self::Imu(imu) => imu.write(bytes, sequence),
+            Self::Lidar(lidar) => lidar.write(bytes, sequence),
+            Self::Gif(gif) => gif.frames().write(bytes),
+            Self::Images(images) => images.frames().write(bytes),
             Self::Y4m(video) => return video.write(bytes),
             Self::Raw(raw) => return raw.write(bytes),
             Self::Exec(exec) => return Ok(exec.write(bytes)),
@@ -245,8 +303,9 @@ impl Source {
     /// Consumes the frame that has arrived without writing it anywhere.
     pub(crate) fn skip(&mut self) -> anyhow::Result<Written> {
         match self {
-            Self::Pattern(_) => {}
-            Self::Images(images) => images.skip(),
+            Self::Pattern(_) | Self::Imu(_) | Self::Lidar(_) => {}
+            Self::Gif(gif) => gif.frames().skip(),
+            Self::Images(images) => images.frames().skip(),
             Self::Y4m(video) => return video.skip(),
             Self::Raw(raw) => return raw.skip(),
             Self::Exec(exec) => return Ok(exec.skip()),
@@ -269,12 +328,17 @@ impl Source {
     /// Whether a frame that could not be published is lost: then, on a stream that waits, it is tried again.
     pub(crate) fn is_recorded(&self) -> bool {
         match self {
-            Self::Pattern(_) => false,
+            Self::Pattern(_) | Self::Imu(_) | Self::Lidar(_) => false,
             #[cfg(feature = "v4l2")]
             Self::V4l2(_) => false,
             // A command is held back by its full pipe.
-            Self::Images(_) | Self::Y4m(_) | Self::Raw(_) | Self::Exec(_) => true,
+            Self::Gif(_) | Self::Images(_) | Self::Y4m(_) | Self::Raw(_) | Self::Exec(_) => true,
         }
+    }
+
+    /// Whether its frames can be written before they are due: they are made here, and nobody is waited for.
+    pub(crate) fn is_ahead(&self) -> bool {
+        matches!(self, Self::Pattern(_) | Self::Imu(_) | Self::Lidar(_) | Self::Gif(_) | Self::Images(_))
     }
 }
 
@@ -302,10 +366,27 @@ mod tests {
 
     #[test]
     fn sources_are_read_as_they_are_written() {
-        for text in ["pattern", "images:/a/b*.png", "y4m:-", "raw:c:d", "exec:a -b c:d | e", "v4l2:/dev/video0"] {
+        for text in [
+            "pattern",
+            "pattern:bars",
+            "images:/a/b*.png",
+            "gif:a",
+            "y4m:-",
+            "raw:c:d",
+            "imu",
+            "lidar",
+            "lidar:9",
+            "exec:a -b c:d | e",
+            "v4l2:/dev/video0",
+        ] {
             assert_eq!(text.parse::<SourceSpec>().unwrap().to_string(), text);
         }
-        for wrong in ["", "patterns", "y4m", "y4m:", "raw:", "images:", "v4l2:", "exec:", "pattern:"] {
+        assert_eq!("pattern:card".parse(), Ok(SourceSpec::Pattern(Scene::Card)));
+        assert!("pattern:smpte".parse::<SourceSpec>().unwrap_err().contains("expected one of card, bars"));
+        assert!("lidar:9999".parse::<SourceSpec>().unwrap_err().contains("expected 1 to 1440"));
+        for wrong in
+            ["", "patterns", "y4m", "y4m:", "raw:", "images:", "imu:", "imu:9", "gif:", "v4l2:", "exec:", "pattern:"]
+        {
             assert!(wrong.parse::<SourceSpec>().unwrap_err().contains("is no source: expected pattern"), "{wrong}");
         }
     }

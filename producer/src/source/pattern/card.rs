@@ -1,4 +1,4 @@
-//! A synthetic camera: a test card on which every frame differs, and of which every byte can be verified.
+//! The test card, the scene that one gets without asking for another.
 //!
 //! ```text
 //! ┌──────────────────────────────┐
@@ -7,24 +7,17 @@
 //! ├──────────────────────────────┤
 //! │ grey ramp        │           │  a thin line sweeps over bars and ramp: a torn frame would break it
 //! ├──────────────────────────────┤
-//! │ FRAME 00001234  12:34:56.789 │  sequence and time of day (UTC) at which the frame was drawn
+//! │ FRAME 00001234  12:34:56.789 │  sequence and time of day (UTC) at which the frame was captured
 //! │ robot/front  1920x1080 rgb8  │
 //! └──────────────────────────────┘
 //! ```
-//!
-//! What does not change is painted once, in the stream's own format; a frame is a copy of that, the moving parts, and at
-//! last the mark ([`framebus::mark`]) with the check sum over all bytes. Streams of records and bytes get bytes that count
-//! up, beginning with the low byte of the sequence, and the same mark.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use framebus::mark::{MARK_BYTES, stamp};
-use framebus::{Content, ImageShape};
+use framebus::ImageShape;
 
-use super::Order;
 use crate::paint::{Painter, Rgb};
 use crate::text::{draw_text, fitting_scale, text_width};
-use framebus_program::usage;
 
 /// White, yellow, cyan, green, magenta, red, blue: falling luma.
 const BARS: [Rgb; 7] =
@@ -34,78 +27,28 @@ const WHITE: Rgb = [255, 255, 255];
 const ORANGE: Rgb = [255, 128, 0];
 const SOFT: Rgb = [150, 160, 180];
 
-/// The synthetic camera.
-#[derive(Debug, Default)]
-pub(crate) struct Pattern {
-    mark: bool,
-    /// What all frames have in common; of records and bytes, a whole turn of the counter more than a frame.
-    background: Vec<u8>,
-    /// Of an image.
-    card: Option<Card>,
-}
-
 /// Where the parts of the test card are.
 #[derive(Debug)]
-struct Card {
+pub(super) struct Card {
     painter: Painter,
+    /// What all frames have in common.
+    background: Vec<u8>,
     /// Rows of the bars; then the ramp; then the text, from row `text_top`.
     bars_bottom: usize,
     text_top: usize,
     scale: usize,
 }
 
-impl Pattern {
-    pub(crate) fn prepare(&mut self, order: &Order) -> anyhow::Result<()> {
-        let bytes = order.content.capacity_bytes();
-        if order.mark && bytes < MARK_BYTES {
-            return Err(usage!(
-                "can not publish the pattern on stream {}: its frames have {bytes} bytes, the mark takes {MARK_BYTES}; use \
-                 larger frames or give --no-mark",
-                order.name
-            ));
-        }
-        self.mark = order.mark;
-        match &order.content {
-            Content::Image(shape) => {
-                let card = Card::new(shape);
-                self.background = card.background(shape, &format!("{}  {}", order.name, describe(shape, order)));
-                self.card = Some(card);
-            }
-            _ => self.background = (0..bytes + 256).map(|at| at as u8).collect(),
-        }
-        Ok(())
-    }
-
-    /// Draws frame `sequence`.
-    pub(crate) fn write(&mut self, bytes: &mut [u8], sequence: u64, capture_ns: u64) {
-        match &self.card {
-            Some(card) => {
-                bytes.copy_from_slice(&self.background);
-                card.draw(bytes, sequence, SystemTime::now());
-            }
-            None => {
-                let from = (sequence % 256) as usize;
-                bytes.copy_from_slice(&self.background[from..from + bytes.len()]);
-            }
-        }
-        if self.mark {
-            stamp(bytes, sequence, capture_ns);
-        }
-    }
-}
-
-fn describe(shape: &ImageShape, order: &Order) -> String {
-    format!("{}x{} {} {}", shape.width(), shape.height(), shape.format(), order.rate)
-}
-
 impl Card {
-    fn new(shape: &ImageShape) -> Self {
+    pub(super) fn new(shape: &ImageShape, legend: &str) -> Self {
         let painter = Painter::new(shape);
         let (width, height) = (painter.width(), painter.height());
         let text_top = height - height / 4;
         // Two lines, with a line's height around and between them.
         let scale = fitting_scale(CAPTION.len() + 2, width, height / 4 / 3);
-        Self { painter, bars_bottom: height * 5 / 8, text_top, scale }
+        let mut card = Self { painter, background: Vec::new(), bars_bottom: height * 5 / 8, text_top, scale };
+        card.background = card.background(shape, legend);
+        card
     }
 
     /// The card without what moves.
@@ -135,8 +78,9 @@ impl Card {
         bytes
     }
 
-    /// What moves.
-    fn draw(&self, bytes: &mut [u8], sequence: u64, time: SystemTime) {
+    /// Draws a frame.
+    pub(super) fn draw(&self, bytes: &mut [u8], sequence: u64, time: SystemTime) {
+        bytes.copy_from_slice(&self.background);
         let (painter, width) = (&self.painter, self.painter.width());
         let radius = (self.bars_bottom / 8).min(width / 4).max(1);
         let step = (width / 240).max(1);
@@ -183,65 +127,6 @@ fn there_and_back(frame: u64, way: usize, step: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use framebus::{PixelFormat, Rate, StreamName, mark};
-
-    fn prepared(content: Content, mark: bool) -> anyhow::Result<Pattern> {
-        let name = StreamName::new("test", "pattern")?;
-        let mut pattern = Pattern::default();
-        pattern.prepare(&Order { name, content, rate: Rate::new(60, 1).unwrap(), start_over: false, mark })?;
-        Ok(pattern)
-    }
-
-    #[test]
-    fn every_format_and_odd_size_can_be_verified_by_its_mark() {
-        for format in PixelFormat::all() {
-            for (width, height) in [(320, 240), (33, 17), (1, 64), (64, 1), (9, 9)] {
-                let shape = ImageShape::new(width, height, format).unwrap();
-                let mut pattern = prepared(Content::Image(shape), true).unwrap();
-                let mut bytes = vec![0; shape.frame_bytes()];
-                for sequence in [1, 2, 1000, u64::MAX] {
-                    pattern.write(&mut bytes, sequence, 5);
-                    assert_eq!(mark::verify(&bytes, sequence), Ok(()), "{shape}");
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn frames_differ_from_each_other_also_without_the_mark() {
-        let shape = ImageShape::new(320, 240, PixelFormat::Rgb8).unwrap();
-        let mut pattern = prepared(Content::Image(shape), false).unwrap();
-        let (mut one, mut two) = (vec![0; shape.frame_bytes()], vec![0; shape.frame_bytes()]);
-        pattern.write(&mut one, 1, 0);
-        pattern.write(&mut two, 2, 0);
-        assert_eq!(mark::verify(&one, 1), Err(mark::MarkError::None));
-        assert_ne!(one, two);
-        assert_eq!(one[..3], WHITE);
-    }
-
-    #[test]
-    fn bytes_count_up_from_the_sequence() {
-        let mut pattern = prepared(Content::Bytes { capacity: 1000 }, false).unwrap();
-        let mut bytes = [0; 1000];
-        pattern.write(&mut bytes, 258, 0);
-        assert!(bytes.iter().enumerate().all(|(at, &byte)| byte == (at + 2) as u8));
-        let mut pattern = prepared(Content::Record { type_name: "imu".to_owned(), bytes: 48 }, true).unwrap();
-        let mut bytes = [0; 48];
-        pattern.write(&mut bytes, 3, 9);
-        assert_eq!(mark::verify(&bytes, 3), Ok(()));
-    }
-
-    #[test]
-    fn frames_too_small_for_the_mark_are_refused_unless_it_is_left_out() {
-        let shape = ImageShape::new(31, 1, PixelFormat::Mono8).unwrap();
-        assert_eq!(
-            prepared(Content::Image(shape), true).unwrap_err().to_string(),
-            "can not publish the pattern on stream test/pattern: its frames have 31 bytes, the mark takes 32; use larger \
-             frames or give --no-mark"
-        );
-        let mut pattern = prepared(Content::Image(shape), false).unwrap();
-        pattern.write(&mut [0; 31], 1, 0);
-    }
 
     #[test]
     fn the_ball_goes_to_and_fro() {

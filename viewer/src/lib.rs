@@ -11,6 +11,8 @@
 //!                                                        ├─ record    every frame to files, with an index
 //!                                                        └─ figures ─▸ status: a live line, JSON, the last words
 //! ```
+//! With `--web` it is [`framebus_web`] that shows the streams, in browsers.
+//!
 //! Data goes to standard output, words go to standard error. Exit codes: 0 all is well (a reader that closed the pipe
 //! is well, too), 1 something failed or a frame was torn, 2 the command line or the config is at fault.
 #![forbid(unsafe_code)]
@@ -26,6 +28,7 @@ mod snapshot;
 mod status;
 mod target;
 mod verify;
+mod web;
 
 pub use arguments::{Arguments, Mode, PipeFormat, RecordKind, WaitKind};
 pub use figures::Summary;

@@ -186,9 +186,9 @@ fn a_slow_reader_of_mjpeg_lags_by_what_its_socket_holds_and_no_more() {
     let web = bus.serve();
     let mut parts = Parts::open(&web, &format!("/stream/{name}.mjpeg?quality=95"));
     let (_, jpeg) = parts.next();
-    let published = 300;
-    let bytes = published * jpeg.len();
-    for _ in 0..published {
+    // Of our own end of the connection, as little as can be.
+    rustix::net::sockopt::set_socket_recv_buffer_size(&parts.socket, 4096).unwrap();
+    for _ in 0..300 {
         camera.publish(&noise);
         std::thread::sleep(Duration::from_millis(2));
     }
@@ -198,7 +198,8 @@ fn a_slow_reader_of_mjpeg_lags_by_what_its_socket_holds_and_no_more() {
     while parts.next().0 < newest {
         stale += 1;
     }
-    assert!(stale * jpeg.len() < bytes / 4, "{stale} pictures of {} bytes came late", jpeg.len());
+    let most = (1 << 20) / jpeg.len() + 2;
+    assert!(stale <= most, "{stale} pictures of {} bytes came late, expected at most {most}", jpeg.len());
 }
 
 #[test]

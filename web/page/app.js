@@ -39,7 +39,8 @@ class App {
     const all = [...this.model.streams.values()].filter(stream => stream.listed);
     const live = all.filter(stream => stream.state === 'live');
     const total = live.reduce((sum, stream) => sum + (stream.figures.published_hz ?? 0), 0);
-    say(byId('summary'), `${all.length} ${all.length === 1 ? 'stream' : 'streams'} · ${live.length} live · ${hertz(total)}`);
+    say(byId('summary-count'), `${all.length} ${all.length === 1 ? 'stream' : 'streams'} · ${live.length} live`);
+    say(byId('summary-rate'), live.length ? ` · ${hertz(total)}` : '');
     const people = server ? `${server.clients} ${server.clients === 1 ? 'browser' : 'browsers'}` : '';
     say(byId('server'), server ? `${people} · encoding ${Math.round(server.busy_percent)} %` : '');
   }

@@ -15,6 +15,7 @@ class FullView {
     this.busy = false;
     this.logarithmic = false;
     this.histogramShown = false;
+    this.channels = [];
     this.node = byId('full');
     this.stage = new Stage(byId('stage'), {
       hover: cursor => this.hover(cursor),
@@ -163,7 +164,7 @@ class FullView {
       ['Skipped', `${count(this.stream.skipped)} by all readers`],
       ['Seen here', watch ? `${count(watch.seen)}, skipped ${count(watch.skipped)}` : NOTHING],
       ['Encoding', watch?.encoded_fps != null ? `${digits(watch.encoded_fps)} fps, ${digits(watch.encode_ms)} ms each` : NOTHING],
-      ['Publisher', `pid ${figures.publisher_pid ?? NOTHING} ${publisherWord(figures)}`],
+      ['Publisher', publisherWord(figures)],
       ['Slots', `${figures.slots}, history ${figures.history}, ${bytes(figures.slot_capacity_bytes)} each`],
       ['Memory', `${bytes(figures.resident_bytes)} of ${bytes(figures.frames_bytes)} resident`],
       ['Content', figures.content ?? 'not readable'],
@@ -185,6 +186,7 @@ class FullView {
       return;
     }
     this.header = header;
+    byId('stage-box').style.setProperty('--aspect', header.width / header.height);
     this.stage.show(bitmap, header);
     byId('stage').dataset.sequence = header.sequence;
     say(byId('frame-number'), `frame ${header.sequence}`);

@@ -55,7 +55,8 @@ function drawSparkline(canvas, values, colourName, top = 0) {
     width - 1.5 - ((values.length - 1 - index) * (width - 3)) / (HISTORY - 1),
     height - 1.5 - (value / most) * (height - 3),
   ];
-  const colour = colours.get(colourName);
+  // All zero is no news.
+  const colour = colours.get(values.some(value => value) ? colourName : 'edge');
   pen.strokeStyle = colours.get('line');
   pen.lineWidth = 1;
   pen.beginPath();

@@ -94,7 +94,7 @@ class RecordView {
       rows.push((this.bare ? '' : String(row).padStart(4)) + cells.join(' '));
     }
     say(this.floats, rows.join('\n'));
-    say(this.hex, hexDump(hex, this.bare ? 4 : 16, this.bare ? 8 : 16));
+    say(this.hex, hexDump(hex, this.bare ? 3 : 16, this.bare ? 8 : 16));
   }
 
   draw() {

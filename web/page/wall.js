@@ -89,7 +89,7 @@ class Card {
     this.dials.latency.show(duration(watch?.latency_p99_ns), `p50 ${duration(watch?.latency_p50_ns)}`, stream.history.latency);
     this.dials.drops.show(count(figures.refused), `late ${count(figures.late)}`, stream.history.drops, 1);
     this.dials.drops.node.classList.toggle('bad', stream.history.drops.slice(-10).some(drops => drops > 0));
-    say(this.publisher, `pid ${figures.publisher_pid ?? NOTHING} ${publisherWord(figures)}`);
+    say(this.publisher, publisherWord(figures));
     say(this.skipped, `skipped ${count(stream.skipped)}`);
     const readers = figures.subscribers.length;
     say(this.readers, `${readers} ${readers === 1 ? 'reader' : 'readers'}`);
@@ -129,8 +129,9 @@ class Dial {
   }
 }
 
+/** Who publishes, and whether it lives: alive, gone, closed. */
 function publisherWord(figures) {
-  return { alive: 'publishes', gone: 'is gone', closed: 'has closed' }[figures.publisher] ?? '';
+  return `pid ${figures.publisher_pid ?? NOTHING} ${figures.publisher}`;
 }
 
 /** Who reads a stream, and whom the publisher blames for frames that it could not publish. */
@@ -141,12 +142,12 @@ function fillReaders(place, stream) {
     return;
   }
   const most = Math.max(...subscribers.map(one => one.blamed));
-  const heads = ['Reader', 'pid', 'Seen', 'Skipped', 'Missed', 'Held', 'Blamed'];
+  const heads = ['Reader', 'pid', 'Seen', 'Skipped', 'Held', 'Blamed'];
   const rows = subscribers.map(one => {
     const guilty = one.blamed > 0 && one.blamed === most;
-    const numbers = [one.seen, one.skipped, one.missed, one.held, one.blamed].map(count);
+    const numbers = [one.seen, one.skipped + one.missed, one.held, one.blamed].map(count);
     return element('tr', guilty ? { class: 'guilty', title: 'Held the slots when frames were refused' } : {},
-      element('th', { scope: 'row' }, one.label || 'unnamed'), element('td', {}, String(one.pid)),
+      element('th', { scope: 'row', title: one.label }, one.label || 'unnamed'), element('td', {}, String(one.pid)),
       ...numbers.map(number => element('td', {}, number)));
   });
   place.replaceChildren(element('table', { class: 'numbers' },

@@ -30,6 +30,8 @@ enum Command {
     Producer(Box<framebus_producer::Arguments>),
     /// Looks at a stream: live figures, frames to a pipe, a snapshot (the program `viewer`).
     Viewer(Box<framebus_viewer::Arguments>),
+    /// Serves the streams of this machine to browsers: live pictures, figures, snapshots, metrics.
+    Web(Box<framebus_web::Arguments>),
     /// Lists all streams of this machine, who publishes and who reads them.
     Ls(ls::Arguments),
     /// Removes streams that nobody publishes: what crashed runs left.
@@ -47,6 +49,7 @@ fn main() -> ExitCode {
     framebus_program::finish(match program.command {
         Command::Producer(arguments) => framebus_producer::run(*arguments).map(|()| 0),
         Command::Viewer(arguments) => framebus_viewer::run(&arguments).map(|outcome| outcome.exit_code()),
+        Command::Web(arguments) => framebus_web::run(&arguments).map(|()| 0),
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Ls(arguments) => ls::run(&arguments),
         Command::Rm(arguments) => rm::run(&arguments),

@@ -3,6 +3,7 @@
 use clap::{Args, ValueEnum};
 use framebus::Backend;
 use framebus_picture::FileKind;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -77,6 +78,15 @@ pub struct Arguments {
     /// Write the frames to standard output, for ffmpeg, ffplay or GStreamer
     #[arg(long, value_enum)]
     pub pipe: Option<PipeFormat>,
+
+    /// Serve the streams to browsers at this address, instead of viewing one: HOST:PORT, or a PORT of this machine alone
+    ///
+    /// --stream, --config and --backend say which streams are shown; without them, it is all of this machine. The program
+    /// `framebus web` does the same and has more options.
+    #[arg(long, value_name = "ADDR", value_parser = framebus_web::address)]
+    #[arg(conflicts_with_all = ["mode", "wait", "spin_budget", "verify", "snapshot", "snapshot_after", "frames", "seconds"])]
+    #[arg(conflicts_with_all = ["until_closed", "patience", "hold", "hold_frames", "pipe", "json", "interval", "label"])]
+    pub web: Option<SocketAddr>,
 
     /// Print one JSON object an interval and a last one as the summary (to standard error with --pipe)
     #[arg(long)]
@@ -198,7 +208,21 @@ mod tests {
         assert!(parse(&["--patience", "soon"]).unwrap_err().contains("no number of seconds"));
         assert!(parse(&["--frames", "0"]).is_err());
         assert!(parse(&["--spin-budget", "0"]).unwrap_err().contains("0.1 to 100"));
+        assert!(parse(&["--web", "nowhere"]).unwrap_err().contains("expected HOST:PORT"));
         assert!(parse(&["--snapshot-after", "3"]).unwrap_err().contains("--snapshot"));
         assert!(parse(&["--snapshot", "a.JPG", "--patience", "0", "--mode", "every", "--pipe", "y4m"]).is_ok());
+    }
+
+    #[test]
+    fn serving_to_browsers_does_not_go_with_viewing() {
+        for other in
+            [&["--pipe", "y4m"][..], &["--snapshot", "a.png"], &["--verify"], &["--json"], &["--mode", "every"]]
+        {
+            let words = [&["--web", "8080"], other].concat();
+            let error = parse(&words).unwrap_err();
+            assert!(error.contains("'--web <ADDR>' cannot be used with"), "{other:?}: {error}");
+        }
+        let arguments = parse(&["--web", "0", "--stream", "a/b", "--backend", "file", "--config", "x.toml", "--quiet"]);
+        assert_eq!(arguments.unwrap().web.unwrap().to_string(), "127.0.0.1:0");
     }
 }

@@ -10,6 +10,8 @@
 //!                                                        ├─ snapshot  one frame to a picture file
 //!                                                        └─ figures ─▸ status: a live line, JSON, the last words
 //! ```
+//! With `--web` it is [`framebus_web`] that shows the streams, in browsers.
+//!
 //! Data goes to standard output, words go to standard error. Exit codes: 0 all is well (a reader that closed the pipe
 //! is well, too), 1 something failed or a frame was torn, 2 the command line or the config is at fault.
 #![forbid(unsafe_code)]
@@ -24,6 +26,7 @@ mod snapshot;
 mod status;
 mod target;
 mod verify;
+mod web;
 
 pub use arguments::{Arguments, Mode, PipeFormat, WaitKind};
 pub use figures::Summary;

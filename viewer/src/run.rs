@@ -9,6 +9,7 @@ use crate::snapshot::Snapshot;
 use crate::status::Status;
 use crate::target::Target;
 use crate::verify::Verifier;
+use crate::web;
 use anyhow::Context;
 use framebus::SubscriberOptions;
 use std::io::{self, ErrorKind};
@@ -53,6 +54,11 @@ impl Outcome {
 /// Whatever failed, with its causes; [`exit_code`](framebus_program::exit_code) knows which of them are the user's. The figures
 /// up to there have been shown by then.
 pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
+    if let Some(listen) = arguments.web {
+        web::serve(arguments, listen)?;
+        let summary = Figures::new(String::new(), arguments.label.clone())?.summary(Counts::default(), Duration::ZERO);
+        return Ok(Outcome { end: End::Interrupted, summary });
+    }
     let target = Target::find(arguments)?;
     let stop = Arc::new(AtomicBool::new(false));
     framebus_program::on_interrupt(&stop).context("preparing for Ctrl-C")?;

@@ -1,0 +1,112 @@
+//! `/metrics`: all streams and their subscribers, as Prometheus reads them.
+//!
+//! The format: <https://prometheus.io/docs/instrumenting/exposition_formats/>, text, version 0.0.4.
+
+use std::fmt::Write;
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use framebus::{PublisherState, StreamStatus, SubscriberStatus};
+
+use crate::routes::Hub;
+use crate::streams::Listed;
+
+type OfStream = fn(&StreamStatus) -> Option<f64>;
+type OfSubscriber = fn(&SubscriberStatus) -> u64;
+
+/// Name, kind, what it means, where it comes from.
+const STREAM: [(&str, &str, &str, OfStream); 11] = [
+    ("frames_total", "counter", "Frames published: the newest one's sequence.", |s| Some(s.last_sequence as f64)),
+    ("refused_total", "counter", "Frames for which no slot was free, in this epoch.", |s| {
+        Some(s.counters.refused as f64)
+    }),
+    ("abandoned_total", "counter", "Frames begun and not published, in this epoch.", |s| {
+        Some(s.counters.abandoned as f64)
+    }),
+    ("late_total", "counter", "Frames behind their deadline, as the publisher counts.", |s| {
+        Some(s.counters.late as f64)
+    }),
+    ("age_seconds", "gauge", "Time since the newest frame was published.", |s| s.age_ns.map(|ns| ns as f64 / 1e9)),
+    ("rate_hz", "gauge", "Nominal rate.", |s| s.rate.map(|rate| rate.hz())),
+    ("subscribers", "gauge", "Subscribers at present.", |s| Some(s.subscribers.len() as f64)),
+    ("subscribers_max", "gauge", "Places for subscribers.", |s| Some(s.geometry.max_subscribers() as f64)),
+    ("publisher_alive", "gauge", "1 where somebody publishes, else 0.", |s| {
+        Some(f64::from(u8::from(s.publisher == PublisherState::Alive)))
+    }),
+    ("slots", "gauge", "Slots of the stream.", |s| Some(s.geometry.slots() as f64)),
+    ("resident_bytes", "gauge", "Memory that the frames take.", |s| Some(s.resident_bytes as f64)),
+];
+
+const SUBSCRIBER: [(&str, &str, &str, OfSubscriber); 6] = [
+    ("seen_total", "counter", "Different frames taken.", |s| s.counters.seen),
+    ("skipped_total", "counter", "Frames passed over because a newer one was taken.", |s| s.counters.skipped),
+    ("missed_total", "counter", "Frames gone before they were asked for.", |s| s.counters.missed),
+    ("refused_total", "counter", "Acquisitions refused because it held all the frames it may.", |s| s.counters.refused),
+    ("held", "gauge", "Frames held at present.", |s| s.held as u64),
+    ("blamed_total", "counter", "Frames refused because the holder of this place held a slot.", |s| s.blamed),
+];
+
+/// All of them.
+pub(crate) async fn metrics(State(hub): State<Arc<Hub>>) -> Response {
+    match hub.streams.list().await {
+        Ok(list) => ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text(&list)).into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response(),
+    }
+}
+
+fn text(list: &[Listed]) -> String {
+    let mut text = String::new();
+    for (name, kind, help, value) in STREAM {
+        head(&mut text, "stream", name, kind, help);
+        for Listed { status, .. } in list {
+            if let Some(value) = value(status) {
+                // Into a string it can not fail.
+                let _ = writeln!(text, "framebus_stream_{name}{{{}}} {value}", labels(status));
+            }
+        }
+    }
+    for (name, kind, help, value) in SUBSCRIBER {
+        head(&mut text, "subscriber", name, kind, help);
+        for Listed { status, .. } in list {
+            for subscriber in &status.subscribers {
+                let holder = &subscriber.holder;
+                let pid = holder.pid.map_or(String::new(), |pid| pid.to_string());
+                let (labels, label) = (labels(status), escape(&holder.label));
+                let _ = writeln!(
+                    text,
+                    "framebus_subscriber_{name}{{{labels},place=\"{}\",pid=\"{pid}\",label=\"{label}\"}} {}",
+                    holder.place,
+                    value(subscriber)
+                );
+            }
+        }
+    }
+    text
+}
+
+fn head(text: &mut String, of: &str, name: &str, kind: &str, help: &str) {
+    let _ = writeln!(text, "# HELP framebus_{of}_{name} {help}\n# TYPE framebus_{of}_{name} {kind}");
+}
+
+fn labels(status: &StreamStatus) -> String {
+    let (name, backend) = (&status.name, escape(&status.backend.to_string()));
+    format!("bus=\"{}\",stream=\"{}\",backend=\"{backend}\"", name.bus(), name.stream())
+}
+
+/// A label's value: backslash, quote and line feed are written with a backslash.
+fn escape(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_can_have_anything_in_them() {
+        assert_eq!(escape("a\"b\\c\nd"), "a\\\"b\\\\c\\nd");
+    }
+}

@@ -1,0 +1,97 @@
+//! The addresses, and what holds for all of them.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+
+use axum::extract::{Request, State};
+use axum::http::header::{
+    CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, LOCATION, REFERRER_POLICY, SET_COOKIE,
+    TRANSFER_ENCODING, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{Html, IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+
+use crate::access::{Access, Verdict};
+use crate::streams::{self, Streams};
+use crate::watches::Watches;
+use crate::{client, metrics, mjpeg, page, snapshot};
+
+/// What all connections share.
+pub(crate) struct Hub {
+    pub access: Access,
+    pub streams: Streams,
+    pub watches: Arc<Watches>,
+    /// Of JPEGs, where nobody says.
+    pub quality: u8,
+    /// WebSockets that are open.
+    pub clients: AtomicUsize,
+}
+
+const NO_TOKEN: &str = "<!doctype html><html lang=en><meta charset=utf-8><title>framebus</title><h1>401: a token is \
+    needed</h1><p>Open the address that the server printed when it began: it has the token in it, as in \
+    <code>/?token=…</code>. Scripts may send <code>Authorization: Bearer …</code>.";
+
+const WRONG_HOST: &str = "this server is reached by an address of its own machine, such as 127.0.0.1 or localhost; with \
+    --token it can be reached by any name\n";
+
+/// The server's addresses.
+pub(crate) fn router(hub: Arc<Hub>) -> Router {
+    Router::new()
+        .route("/", get(page::page))
+        .route("/api/streams", get(api_streams))
+        .route("/metrics", get(metrics::metrics))
+        .route("/snapshot/{bus}/{file}", get(snapshot::snapshot))
+        .route("/stream/{bus}/{file}", get(mjpeg::mjpeg))
+        .route("/ws", get(client::open))
+        .fallback(async || (StatusCode::NOT_FOUND, "there is nothing here; the page is at /\n"))
+        .layer(from_fn_with_state(hub.clone(), guard))
+        .with_state(hub)
+}
+
+/// What comes before and after every answer.
+async fn guard(State(hub): State<Arc<Hub>>, request: Request, next: Next) -> Response {
+    let mut response = match hub.access.judge(request.uri(), request.headers()) {
+        _ if has_body(request.headers()) => {
+            // Nothing is read of it, so nothing else can come over this connection.
+            let mut response = (StatusCode::PAYLOAD_TOO_LARGE, "requests have no body here\n").into_response();
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            response
+        }
+        Verdict::WithToken if request.uri().path() == "/" => {
+            let mut response = (StatusCode::SEE_OTHER, [(LOCATION, "/")]).into_response();
+            if let Ok(cookie) = hub.access.cookie().parse() {
+                response.headers_mut().insert(SET_COOKIE, cookie);
+            }
+            response
+        }
+        Verdict::Welcome | Verdict::WithToken => next.run(request).await,
+        Verdict::NoToken => (StatusCode::UNAUTHORIZED, [(WWW_AUTHENTICATE, "Bearer")], Html(NO_TOKEN)).into_response(),
+        Verdict::WrongHost => (StatusCode::FORBIDDEN, WRONG_HOST).into_response(),
+        Verdict::WrongOrigin => {
+            (StatusCode::FORBIDDEN, "a WebSocket is opened by this server's own page alone\n").into_response()
+        }
+    };
+    let headers = response.headers_mut();
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.entry(CONTENT_SECURITY_POLICY).or_insert(HeaderValue::from_static("default-src 'none'"));
+    response
+}
+
+fn has_body(headers: &HeaderMap) -> bool {
+    headers.contains_key(TRANSFER_ENCODING) || headers.get(CONTENT_LENGTH).is_some_and(|length| length != "0")
+}
+
+async fn api_streams(State(hub): State<Arc<Hub>>) -> Response {
+    match hub.streams.list().await {
+        Ok(list) => {
+            let streams: Vec<_> = list.iter().map(|listed| streams::json(listed, &hub.watches)).collect();
+            Json(streams).into_response()
+        }
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response(),
+    }
+}

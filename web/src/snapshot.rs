@@ -1,0 +1,139 @@
+//! `/snapshot/BUS/STREAM.png`: the newest frame as a file.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{self, Query, State};
+use axum::http::StatusCode;
+use axum::http::header::{CONTENT_TYPE, HeaderName, RETRY_AFTER};
+use axum::response::{IntoResponse, Response};
+use framebus_picture::FileKind;
+use serde::Deserialize;
+
+use crate::picture::{About, Style, StyleWords, Task};
+use crate::routes::Hub;
+use crate::still::NO_IMAGE;
+use crate::streams::Unfound;
+use crate::watches::Came;
+
+/// How long a first frame is waited for.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How a script wants its pictures.
+#[derive(Debug, Deserialize)]
+pub(crate) struct PictureQuery {
+    #[serde(default)]
+    pub width: u32,
+    #[serde(default)]
+    pub height: u32,
+    pub palette: Option<String>,
+    pub quality: Option<u8>,
+    pub low: Option<f32>,
+    pub high: Option<f32>,
+    /// Most pictures a second.
+    pub fps: Option<f64>,
+    pub backend: Option<String>,
+}
+
+impl PictureQuery {
+    /// The style, where anything is said of it.
+    pub(crate) fn style(&self, quality: u8) -> Result<Style, String> {
+        let range = match (self.low, self.high) {
+            (Some(low), Some(high)) => Some([low, high]),
+            (None, None) => None,
+            _ => return Err("a range has both low and high".to_owned()),
+        };
+        let Self { width, height, quality: wanted, .. } = *self;
+        StyleWords { width, height, palette: self.palette.clone(), quality: wanted }.style(range, quality)
+    }
+
+    /// Nothing is said of the style: the frame is wanted as it is.
+    fn is_whole(&self) -> bool {
+        self.width == 0 && self.height == 0 && self.palette.is_none() && self.low.is_none() && self.high.is_none()
+    }
+}
+
+/// An answer that is an error, in words.
+pub(crate) fn refuse(status: StatusCode, text: &str) -> Response {
+    (status, format!("{text}\n")).into_response()
+}
+
+/// Why a stream has no picture, as HTTP has it.
+pub(crate) fn refuse_stream(unfound: Unfound) -> Response {
+    match unfound {
+        Unfound::Name(text) => refuse(StatusCode::BAD_REQUEST, &text),
+        Unfound::Stream(text) => refuse(StatusCode::NOT_FOUND, &text),
+    }
+}
+
+fn refuse_picture(error: &str) -> Response {
+    match error {
+        NO_IMAGE => refuse(StatusCode::CONFLICT, "the stream carries no images"),
+        error => (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, "2")], format!("{error}\n")).into_response(),
+    }
+}
+
+/// The newest frame, whole; or a preview of it, where the query says how.
+pub(crate) async fn snapshot(
+    State(hub): State<Arc<Hub>>,
+    extract::Path((bus, file)): extract::Path<(String, String)>,
+    Query(query): Query<PictureQuery>,
+) -> Response {
+    let Some((stream, kind)) =
+        file.rsplit_once('.').and_then(|(stream, _)| Some((stream, FileKind::of(Path::new(&file))?)))
+    else {
+        return refuse(StatusCode::NOT_FOUND, "expected /snapshot/BUS/STREAM.png, .jpg or .tiff");
+    };
+    let style = match query.style(hub.quality) {
+        Ok(style) => style,
+        Err(error) => return refuse(StatusCode::BAD_REQUEST, &error),
+    };
+    if !query.is_whole() && kind != FileKind::Jpeg {
+        return refuse(StatusCode::BAD_REQUEST, "previews (width, height, palette, low, high) are JPEGs: ask for .jpg");
+    }
+    let name = format!("{bus}/{stream}");
+    let key = match hub.streams.find(&name, query.backend.as_deref(), &hub.watches).await {
+        Ok(key) => key,
+        Err(unfound) => return refuse_stream(unfound),
+    };
+    let looking = match hub.watches.look(&key) {
+        Ok(looking) => looking,
+        Err(error) => return refuse_picture(&error),
+    };
+    let waiting = looking.wait();
+    match looking.newer(0, PATIENCE).await {
+        Ok(Came::Frame) => {}
+        Ok(Came::Nothing(_)) => return refuse_picture(&format!("stream {name} has no frame so far")),
+        Err(error) => return refuse_picture(&error),
+    }
+    let made = if query.is_whole() {
+        match looking.still().await {
+            Ok(still) => hub.watches.ask_still(still, |reply| Task::Save(kind, reply)).await,
+            Err(error) => Err(error),
+        }
+    } else {
+        looking.picture(style).await.map(|picture| (picture.about, picture.jpeg.clone()))
+    };
+    drop(waiting);
+    match made {
+        Ok((about, file)) => ([(CONTENT_TYPE, media_type(kind))], tell(&about), file).into_response(),
+        Err(error) => refuse_picture(&error),
+    }
+}
+
+/// What scripts may want to know of the frame.
+fn tell(about: &About) -> [(HeaderName, String); 2] {
+    [
+        (HeaderName::from_static("x-framebus-sequence"), about.sequence.to_string()),
+        (HeaderName::from_static("x-framebus-capture-ns"), about.capture_ns.to_string()),
+    ]
+}
+
+fn media_type(kind: FileKind) -> &'static str {
+    match kind {
+        FileKind::Png => "image/png",
+        FileKind::Jpeg => "image/jpeg",
+        FileKind::Tiff => "image/tiff",
+    }
+}

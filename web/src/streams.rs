@@ -1,0 +1,189 @@
+//! What streams there are: looked at once a second at most, and only when somebody asks.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use framebus::{Backend, Content, StreamName, StreamStatus};
+use framebus_program::stream_json;
+use serde_json::{Value, json};
+use tokio::sync::Mutex;
+
+use crate::watch::Key;
+use crate::watches::Watches;
+
+/// How old an answer may be.
+const FRESH: Duration = Duration::from_millis(900);
+
+/// How old it may be where a stream was not in it.
+const FRESHER: Duration = Duration::from_millis(100);
+
+/// Longest time over which a rate is measured.
+const MEASURED: Duration = Duration::from_secs(60);
+
+/// Which streams are shown.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Scope {
+    /// Those made of one of these.
+    pub backends: Vec<Backend>,
+    /// Those of this bus; `None`: of all.
+    pub bus: Option<String>,
+    /// Those whose `BUS/STREAM` begins so.
+    pub prefix: String,
+    /// This one; `None`: all.
+    pub stream: Option<StreamName>,
+}
+
+impl Default for Scope {
+    fn default() -> Self {
+        Self { backends: framebus_program::backends(None), bus: None, prefix: String::new(), stream: None }
+    }
+}
+
+impl Scope {
+    /// Whether a stream of this name is shown.
+    pub(crate) fn has(&self, name: &StreamName) -> bool {
+        self.bus.as_ref().is_none_or(|bus| bus == name.bus())
+            && self.stream.as_ref().is_none_or(|stream| stream == name)
+            && name.to_string().starts_with(&self.prefix)
+    }
+}
+
+/// A stream as it was a moment ago.
+#[derive(Debug)]
+pub(crate) struct Listed {
+    pub key: Key,
+    pub status: StreamStatus,
+    /// Between the last two looks.
+    pub published_hz: Option<f64>,
+}
+
+/// All of them; an error is told in words.
+pub(crate) type List = Result<Arc<Vec<Listed>>, Arc<str>>;
+
+/// The streams of this machine.
+pub(crate) struct Streams {
+    scope: Scope,
+    seen: Mutex<Option<Seen>>,
+}
+
+struct Seen {
+    at: Instant,
+    list: List,
+}
+
+impl Streams {
+    pub(crate) fn new(scope: Scope) -> Self {
+        Self { scope, seen: Mutex::const_new(None) }
+    }
+
+    /// What there is.
+    pub(crate) async fn list(&self) -> List {
+        self.list_within(FRESH).await
+    }
+
+    async fn list_within(&self, age: Duration) -> List {
+        // Who comes meanwhile waits, and gets the same.
+        let mut seen = self.seen.lock().await;
+        if let Some(seen) = &*seen
+            && seen.at.elapsed() < age
+        {
+            return seen.list.clone();
+        }
+        let scope = self.scope.clone();
+        // Some system calls a stream.
+        let found = tokio::task::spawn_blocking(move || list(&scope)).await;
+        let at = Instant::now();
+        let list = match found {
+            Ok(Ok(found)) => Ok(Arc::new(measure(found, at, seen.as_ref()))),
+            Ok(Err(error)) => Err(format!("{error:#}").into()),
+            Err(_) => Err("the streams can not be listed".into()),
+        };
+        *seen = Some(Seen { at, list: list.clone() });
+        list
+    }
+
+    /// The stream that is meant by a name, and perhaps a backend.
+    ///
+    /// # Errors
+    /// In words: the name can not be one, or there is no such stream.
+    pub(crate) async fn find(&self, name: &str, backend: Option<&str>, watches: &Watches) -> Result<Key, Unfound> {
+        let name: StreamName = name.parse().map_err(|error: framebus::NameError| Unfound::Name(error.to_string()))?;
+        let is_meant = |key: &Key| key.name == name && backend.is_none_or(|backend| key.backend.to_string() == backend);
+        // One that is looked at is known also while its publisher is restarted.
+        if let Some(key) = watches.find(is_meant) {
+            return Ok(key);
+        }
+        for age in [FRESH, FRESHER] {
+            let list = self.list_within(age).await.map_err(|error| Unfound::Stream(error.to_string()))?;
+            if let Some(found) = list.iter().find(|listed| is_meant(&listed.key)) {
+                return Ok(found.key.clone());
+            }
+        }
+        Err(Unfound::Stream(format!("there is no stream {name}; framebus ls shows all")))
+    }
+}
+
+/// A stream that was not found.
+#[derive(Debug)]
+pub(crate) enum Unfound {
+    /// The name can not be one.
+    Name(String),
+    /// There is none of the name.
+    Stream(String),
+}
+
+impl Unfound {
+    pub(crate) fn text(self) -> String {
+        match self {
+            Self::Name(text) | Self::Stream(text) => text,
+        }
+    }
+}
+
+fn list(scope: &Scope) -> anyhow::Result<Vec<StreamStatus>> {
+    let mut streams = framebus_program::list(&scope.backends)?;
+    streams.retain(|stream| scope.has(&stream.name));
+    Ok(streams)
+}
+
+/// With the rates since the look before.
+fn measure(found: Vec<StreamStatus>, at: Instant, before: Option<&Seen>) -> Vec<Listed> {
+    let known: BTreeMap<&Key, u64> = match before {
+        Some(Seen { list: Ok(list), .. }) => {
+            list.iter().map(|listed| (&listed.key, listed.status.last_sequence)).collect()
+        }
+        _ => BTreeMap::new(),
+    };
+    let elapsed = before.map_or(Duration::ZERO, |before| at - before.at);
+    let listed = |status: StreamStatus| {
+        let key = Key { name: status.name.clone(), backend: status.backend.clone() };
+        // One that was made anew begins with smaller numbers.
+        let frames = known.get(&key).and_then(|known| status.last_sequence.checked_sub(*known));
+        let published_hz = frames
+            .filter(|_| elapsed < MEASURED && elapsed > Duration::ZERO)
+            .map(|frames| frames as f64 / elapsed.as_secs_f64());
+        Listed { key, status, published_hz }
+    };
+    found.into_iter().map(listed).collect()
+}
+
+/// A stream as `/api/streams` has it.
+pub(crate) fn json(listed: &Listed, watches: &Watches) -> Value {
+    let mut object = stream_json(&listed.status);
+    let content = listed.status.content.as_ref();
+    let (kind_of, shape, type_name) = match content {
+        Some(Content::Image(shape)) => ("image", Some(shape), None),
+        Some(Content::Record { type_name, .. }) => ("record", None, Some(type_name)),
+        _ => ("bytes", None, None),
+    };
+    object["kind_of"] = kind_of.into();
+    object["width"] = shape.map(|shape| shape.width()).into();
+    object["height"] = shape.map(|shape| shape.height()).into();
+    object["format"] = shape.map(|shape| shape.format().name()).into();
+    object["type"] = type_name.cloned().into();
+    object["published_hz"] = listed.published_hz.into();
+    object["watch"] = watches.get(&listed.key).map_or(json!(null), |watched| watched.figures());
+    object
+}

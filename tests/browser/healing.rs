@@ -2,6 +2,7 @@
 
 use crate::harness::TestStream;
 use crate::page::{Page, quoted};
+use crate::publish::Producer;
 use crate::server::Server;
 use crate::wall::on_card;
 
@@ -18,8 +19,7 @@ fn assert_never_loaded_anew(page: &mut Page) {
 fn a_producer_that_is_killed_is_shown_as_gone_and_its_successor_live() {
     let stream = TestStream::new("producer");
     let arguments = "--width 320 --height 240 --format rgb8 --rate 30";
-    let producer = stream.producer(arguments);
-    stream.wait_for_frame(1);
+    let producer = Producer::start(&stream, arguments);
     let server = Server::start(stream.name.bus());
     let Some(mut page) = Page::open(&server.host, "") else { return };
     mark(&mut page);
@@ -30,13 +30,13 @@ fn a_producer_that_is_killed_is_shown_as_gone_and_its_successor_live() {
     page.wait_for("it is gone", &format!("document.querySelector({badge}).textContent === 'Publisher gone'"));
     page.screenshot("wall-gone");
 
-    let producer = stream.producer(arguments);
+    let producer = Producer::start(&stream, arguments);
     page.wait_for("it is back", &format!("document.querySelector({badge}).textContent === 'Live'"));
     page.wait_for_movement(&canvas);
 
     // Closed and made anew, it begins with 1 again, and in another size.
-    assert!(producer.interrupt().status.success());
-    let _producer = stream.producer("--width 200 --height 100 --format mono8 --rate 30");
+    drop(producer);
+    let _producer = Producer::start(&stream, "--width 200 --height 100 --format mono8 --rate 30");
     let content = quoted(&on_card(&stream.name, ".content"));
     page.wait_for("its new size", &format!("document.querySelector({content}).textContent === 'mono8 200×100'"));
     page.wait_for_movement(&canvas);
@@ -46,8 +46,7 @@ fn a_producer_that_is_killed_is_shown_as_gone_and_its_successor_live() {
 #[test]
 fn a_server_that_is_killed_and_restarted_is_found_again() {
     let stream = TestStream::new("server");
-    let _producer = stream.producer("--width 320 --height 240 --format rgb8 --rate 30");
-    stream.wait_for_frame(1);
+    let _producer = Producer::start(&stream, "--width 320 --height 240 --format rgb8 --rate 30");
     let mut server = Server::start(stream.name.bus());
     let Some(mut wall) = Page::open(&server.host, "") else { return };
     let Some(mut full) = Page::open(&server.host, &format!("#{}", stream.name)) else { return };

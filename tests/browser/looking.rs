@@ -4,7 +4,7 @@ use framebus::{PixelFormat, StreamName};
 
 use crate::harness::{TestStream, eventually};
 use crate::page::{Page, quoted};
-use crate::publish::Publishing;
+use crate::publish::{Producer, Publishing};
 use crate::server::Server;
 use crate::wall::on_card;
 
@@ -17,8 +17,7 @@ fn sequence(page: &mut Page) -> u64 {
 #[test]
 fn a_click_opens_a_stream_and_pausing_it_stops_nobody_else() {
     let stream = TestStream::new("pause");
-    let _producer = stream.producer("--width 320 --height 240 --format rgb8 --rate 30");
-    stream.wait_for_frame(1);
+    let _producer = Producer::start(&stream, "--width 320 --height 240 --format rgb8 --rate 30");
     let server = Server::start(stream.name.bus());
     let Some(mut page) = Page::open(&server.host, "") else { return };
     page.click(&on_card(&stream.name, ".screen"));
@@ -50,8 +49,7 @@ fn a_click_opens_a_stream_and_pausing_it_stops_nobody_else() {
 #[test]
 fn a_step_shows_one_newer_frame() {
     let stream = TestStream::new("step");
-    let _producer = stream.producer("--width 320 --height 240 --format mono8 --rate 10");
-    stream.wait_for_frame(1);
+    let _producer = Producer::start(&stream, "--width 320 --height 240 --format mono8 --rate 10");
     let server = Server::start(stream.name.bus());
     let Some(mut page) = Page::open(&server.host, &format!("#{}", stream.name)) else { return };
     sequence(&mut page);
@@ -111,8 +109,7 @@ fn keys_lead_from_stream_to_stream_and_back() {
 #[test]
 fn zooming_asks_for_sharper_pictures() {
     let stream = TestStream::new("zoom");
-    let _producer = stream.producer("--width 1920 --height 1080 --format mono8 --rate 10");
-    stream.wait_for_frame(1);
+    let _producer = Producer::start(&stream, "--width 1920 --height 1080 --format mono8 --rate 10");
     let server = Server::start(stream.name.bus());
     let Some(mut page) = Page::open(&server.host, &format!("#{}", stream.name)) else { return };
     // The stage is at most 1280 wide: the whole 1920 would be for nothing, and half of it too coarse.

@@ -125,6 +125,8 @@ impl Page {
     /// Waits until the picture of a canvas is another one.
     #[track_caller]
     pub fn wait_for_movement(&mut self, selector: &str) {
+        let there = format!("document.querySelector({}).width > 0", quoted(selector));
+        self.wait_for(&format!("{selector} is there"), &there);
         let before = self.pixels(selector);
         eventually(&format!("{selector} moves"), || (self.pixels(selector) != before).then_some(()));
     }

@@ -1,4 +1,4 @@
-//! Streams whose bytes the tests know, published in the test itself.
+//! Streams to look at: of the program `producer`, or with bytes that the tests know, published in the test itself.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,7 +7,33 @@ use std::time::Duration;
 
 use framebus::{Content, ImageShape, PixelFormat, Publisher, StreamName};
 
-use crate::harness::options;
+use crate::harness::{Running, TestStream, options};
+
+/// The program `producer`; Ctrl-C ends it when it is dropped, and with it the stream.
+pub struct Producer(Option<Running>);
+
+impl Producer {
+    /// Starts it, and waits for its first frame.
+    pub fn start(stream: &TestStream, arguments: &str) -> Self {
+        let producer = Self(Some(stream.producer(arguments)));
+        stream.wait_for_frame(1);
+        producer
+    }
+
+    /// `kill -9`: the stream stays.
+    pub fn kill(mut self) {
+        self.0.take().unwrap().kill();
+    }
+}
+
+impl Drop for Producer {
+    fn drop(&mut self) {
+        if let Some(running) = self.0.take() {
+            let ended = running.interrupt();
+            assert!(ended.status.success() || std::thread::panicking(), "{ended:?}");
+        }
+    }
+}
 
 /// A publisher in a thread of its own; its stream is gone when it is dropped.
 pub struct Publishing {

@@ -4,7 +4,7 @@ use framebus::{PixelFormat, StreamName, Subscriber};
 
 use crate::harness::{TestStream, eventually, subscriber_options};
 use crate::page::{DESK, PHONE, Page, quoted};
-use crate::publish::Publishing;
+use crate::publish::{Producer, Publishing};
 use crate::server::Server;
 
 /// The selector of something on a stream's card.
@@ -20,8 +20,7 @@ fn number(text: &str) -> f64 {
 #[test]
 fn pictures_move_and_numbers_change() {
     let stream = TestStream::new("moves");
-    let _producer = stream.producer("--width 640 --height 480 --format rgb8 --rate 30");
-    stream.wait_for_frame(1);
+    let _producer = Producer::start(&stream, "--width 640 --height 480 --format rgb8 --rate 30");
     let server = Server::start(stream.name.bus());
     let Some(mut page) = Page::open(&server.host, "") else { return };
     let canvas = on_card(&stream.name, ".screen canvas");
@@ -135,8 +134,7 @@ fn labels_of_other_processes_are_text() {
 #[test]
 fn a_phone_shows_all_of_it_and_nothing_is_wider_than_the_screen() {
     let stream = TestStream::new("phone");
-    let _producer = stream.producer("--width 320 --height 240 --format mono8 --rate 20");
-    stream.wait_for_frame(1);
+    let _producer = Producer::start(&stream, "--width 320 --height 240 --format mono8 --rate 20");
     let server = Server::start(stream.name.bus());
     let Some(mut page) = Page::open(&server.host, "") else { return };
     page.size(PHONE);

@@ -61,7 +61,9 @@ mod tests {
     #[test]
     fn the_page_needs_no_other_address() {
         let page = joined("N");
-        for part in ["<link rel=\"stylesheet\"", " src=\"", "href=\"http", "@import", "url(http", " style=\"", " onclick="] {
+        for part in
+            ["<link rel=\"stylesheet\"", " src=\"", "href=\"http", "@import", "url(http", " style=\"", " onclick="]
+        {
             assert!(!page.contains(part), "{part}");
         }
         for (name, text) in STYLES.into_iter().chain(SCRIPTS) {

@@ -12,6 +12,7 @@ class Feed {
     this.stream = stream;
     this.run = 0;
     this.running = false;
+    this.ended = Promise.resolve();
     this.after = '0';
     this.life = stream.life;
     this.newsAt = 0;
@@ -32,7 +33,9 @@ class Feed {
     if (this.running) return;
     this.running = true;
     this.run += 1;
-    this.loop(this.run);
+    const { run } = this;
+    // The run before may still have its question open.
+    this.ended = this.ended.then(() => this.loop(run));
   }
 
   stop() {

@@ -163,7 +163,7 @@ class FullView {
       ['Late', count(figures.late)],
       ['Skipped', `${count(this.stream.skipped)} by all readers`],
       ['Seen here', watch ? `${count(watch.seen)}, skipped ${count(watch.skipped)}` : NOTHING],
-      ['Encoding', watch?.encoded_fps != null ? `${digits(watch.encoded_fps)} fps, ${digits(watch.encode_ms)} ms each` : NOTHING],
+      ['Encoding', watch?.encode_ms ? `${digits(watch.encoded_fps)} fps, ${digits(watch.encode_ms)} ms each` : NOTHING],
       ['Publisher', publisherWord(figures)],
       ['Slots', `${figures.slots}, history ${figures.history}, ${bytes(figures.slot_capacity_bytes)} each`],
       ['Memory', `${bytes(figures.resident_bytes)} of ${bytes(figures.frames_bytes)} resident`],

@@ -10,6 +10,9 @@ const RETRY_LONGEST_MS = 5000;
 /** The server speaks each second; after so long a silence the connection is held for dead. */
 const SILENCE_MS = 6000;
 
+/** Most questions that are open; the server allows 64. The others wait here. */
+const MOST_OPEN = 56;
+
 class LinkLost extends Error {}
 
 class Link extends EventTarget {
@@ -18,6 +21,7 @@ class Link extends EventTarget {
     this.socket = null;
     this.connected = false;
     this.questions = new Map();
+    this.waiting = [];
     this.number = 0;
     this.pause = RETRY_FIRST_MS;
     this.retryAt = 0;
@@ -51,6 +55,7 @@ class Link extends EventTarget {
     this.socket = null;
     for (const { fail } of this.questions.values()) fail(new LinkLost('the connection was lost'));
     this.questions.clear();
+    for (const go of this.waiting.splice(0)) go();
     const wait = this.pause * (0.75 + Math.random() / 2);
     this.pause = Math.min(this.pause * 2, RETRY_LONGEST_MS);
     this.retryAt = performance.now() + wait;
@@ -89,13 +94,15 @@ class Link extends EventTarget {
     } else if (this.questions.has(answer.id)) {
       const { keep } = this.questions.get(answer.id);
       this.questions.delete(answer.id);
+      this.waiting.shift()?.();
       keep(answer);
     }
   }
 
   /** Asks about a stream. Fails with `LinkLost`; what the server refuses is an answer with `error`. */
-  ask(want, stream, more = {}) {
-    if (!this.connected) return Promise.reject(new LinkLost('there is no connection'));
+  async ask(want, stream, more = {}) {
+    while (this.connected && this.questions.size >= MOST_OPEN) await new Promise(go => this.waiting.push(go));
+    if (!this.connected) throw new LinkLost('there is no connection');
     this.number += 1;
     const id = this.number;
     const backend = stream.backend ?? undefined;

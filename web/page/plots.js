@@ -45,14 +45,16 @@ function prepare(canvas) {
   return { pen, width, height };
 }
 
-/** The last two minutes, newest at the right, from 0 up to the largest value, or `top` if that is more. */
+/** Up to two minutes, newest at the right, from 0 up to the largest value, or `top` if that is more. */
 function drawSparkline(canvas, values, colourName, top = 0) {
   const paper = prepare(canvas);
   if (!paper) return;
   const { pen, width, height } = paper;
+  // A page that was just opened has little to show: it begins with half a minute.
+  const seconds = Math.min(Math.max(values.length, 30), HISTORY);
   const most = Math.max(top, ...values.map(value => value ?? 0)) * 1.08 || 1;
   const at = (value, index) => [
-    width - 1.5 - ((values.length - 1 - index) * (width - 3)) / (HISTORY - 1),
+    width - 1.5 - ((values.length - 1 - index) * (width - 3)) / (seconds - 1),
     height - 1.5 - (value / most) * (height - 3),
   ];
   // All zero is no news.
@@ -215,7 +217,7 @@ function drawScan(canvas, scan, { bare = false, zoom = 1 } = {}) {
   pen.textAlign = 'left';
   pen.textBaseline = 'bottom';
   const corner = Math.hypot(width, height) / 2 / scale;
-  for (const { at, text } of ticks(0, bare ? reach : corner, bare ? 3 : 5).filter(({ at }) => at > 0)) {
+  for (const { at, text } of ticks(0, bare ? reach : corner, bare ? 3 : 9).filter(({ at }) => at > 0)) {
     pen.beginPath();
     pen.arc(...middle, at * scale, 0, 2 * Math.PI);
     pen.stroke();

@@ -37,6 +37,7 @@ mod streams;
 mod token;
 mod wants;
 mod watch;
+mod watcher;
 mod watches;
 
 pub use arguments::{Arguments, DEFAULT_ADDRESS, address};

@@ -83,7 +83,7 @@ fn the_histogram_is_of_the_frames_values() {
     page.key("h");
     page.wait_for("three channels", "document.getElementById('histogram').dataset.channels === 'R G B'");
     // All of blue is at 77.
-    let blue = "framebus.full.channels[2]";
+    let blue = "framebus.full.readings.channels[2]";
     page.wait_for("blue", &format!("{blue}.bins[77] > 0 && {blue}.bins.filter(number => number > 0).length === 1"));
     // Something is drawn: pixels that are not transparent.
     let drawn = "(canvas => canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data.some(value => value))\
@@ -118,7 +118,7 @@ fn depth_is_coloured_by_its_palette_and_range() {
     page.wait_for("the bar", "!document.getElementById('bar').hidden");
     assert_eq!((page.text("#bar-low"), page.text("#bar-high")), ("1 m".to_owned(), "5.70 m".to_owned()));
     point_at(&mut page, 10, 20);
-    page.wait_for("metres", "document.getElementById('pixel-value').textContent === 'depth 3 m'");
+    page.wait_for("metres", "document.getElementById('pixel-value').textContent === 'depth 3.000 m'");
     page.screenshot("full-depth");
 
     let choose = |id: &str, value: &str| {

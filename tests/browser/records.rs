@@ -78,6 +78,17 @@ fn a_laser_scan_is_drawn_from_above() {
     let Some(mut page) = Page::open(&server.host, &format!("#{}", stream.name)) else { return };
     page.wait_for("the scan", "framebus.full.view.scan.ranges.length === 360");
     page.wait_for_movement("#full-record canvas");
+    // 359 hits, each a few pixels; the lines of the paper have other colours.
+    let hits = "(canvas => {
+        const wanted = colours.get('accent').match(/\\d+/g).map(Number);
+        const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+        let found = 0;
+        for (let at = 0; at < data.length; at += 4) {
+            found += data[at + 3] > 200 && wanted.every((value, channel) => Math.abs(data[at + channel] - value) < 12);
+        }
+        return found > 300;
+    })(document.querySelector('#full-record canvas'))";
+    page.wait_for("the hits", hits);
     page.screenshot("full-scan");
 }
 

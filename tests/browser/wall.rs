@@ -20,7 +20,7 @@ fn number(text: &str) -> f64 {
 #[test]
 fn pictures_move_and_numbers_change() {
     let stream = TestStream::new("moves");
-    let _producer = Producer::start(&stream, "--width 640 --height 480 --format rgb8 --rate 30");
+    let _producer = Producer::start(&stream, "--width 1280 --height 720 --format rgb8 --rate 30");
     let server = Server::start(stream.name.bus());
     let Some(mut page) = Page::open(&server.host, "") else { return };
     let canvas = on_card(&stream.name, ".screen canvas");
@@ -32,7 +32,9 @@ fn pictures_move_and_numbers_change() {
     let widths = format!("(canvas => [canvas.width, canvas.clientWidth])(document.querySelector({}))", quoted(&canvas));
     let widths = page.evaluate(&widths);
     let (picture, shown) = (widths[0].as_u64().unwrap(), widths[1].as_u64().unwrap());
-    assert!((shown..=640).contains(&picture) && 640 % picture == 0, "{widths}");
+    let step = 1280_u64.div_ceil(picture);
+    assert!(step > 1 && (shown..2 * shown).contains(&picture), "{widths}");
+    assert!(1280 / (step + 1) < shown, "{widths}");
 
     eventually("the rate is measured", || {
         let rate = number(&page.text(&on_card(&stream.name, ".dial-rate strong")));
@@ -46,7 +48,7 @@ fn pictures_move_and_numbers_change() {
     page.wait_for_movement(&sparkline);
 
     assert_eq!(page.text(&on_card(&stream.name, ".badge")), "Live");
-    assert_eq!(page.text(&on_card(&stream.name, ".content")), "rgb8 640×480");
+    assert_eq!(page.text(&on_card(&stream.name, ".content")), "rgb8 1280×720");
     let pid = stream.status().unwrap().publisher_pid.unwrap();
     assert_eq!(page.text(&on_card(&stream.name, ".publisher")), format!("pid {pid} alive"));
     page.screenshot("wall-one-stream");

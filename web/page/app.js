@@ -176,7 +176,7 @@ class App {
     this.wall.update();
     this.full.update();
     this.full.view?.draw();
-    this.full.drawHistogram();
+    this.full.readings.drawHistogram();
   }
 }
 

@@ -13,20 +13,8 @@ class Feed {
     this.run = 0;
     this.running = false;
     this.ended = Promise.resolve();
+    /** What we have; a stream that was made anew counts from 1 again, and the server takes any other number for newer. */
     this.after = '0';
-    this.life = stream.life;
-    this.newsAt = 0;
-  }
-
-  /**
-   * A stream that was made anew counts from 1 again, and "newer than 5000" would be silent for long. Its figures tell,
-   * and where they came too late, a silence in which they are behind what we have.
-   */
-  lookForNewLife() {
-    const { life, figures } = this.stream;
-    const silent = performance.now() - this.newsAt > 2500;
-    if (life !== this.life || (silent && figures && figures.last_sequence < Number(this.after))) this.after = '0';
-    this.life = life;
   }
 
   start() {
@@ -80,7 +68,6 @@ class PictureFeed extends Feed {
 
   async turn(wanted) {
     const begun = performance.now();
-    this.lookForNewLife();
     const answer = await this.link.ask('picture', this.stream, { ...this.question(), after: this.after });
     if (!wanted()) return;
     if (answer.error) {
@@ -94,7 +81,6 @@ class PictureFeed extends Feed {
       return;
     }
     this.after = answer.sequence;
-    this.newsAt = performance.now();
     // The next picture is asked for while this one is decoded; a third waits.
     await this.drawing;
     this.drawing = this.draw(answer, wanted);
@@ -132,7 +118,6 @@ class SampleFeed extends Feed {
 
   async turn(wanted) {
     const begun = performance.now();
-    this.lookForNewLife();
     const answer = await this.link.ask('samples', this.stream, { after: this.after });
     if (!wanted()) return;
     this.trouble(answer.error ?? '');
@@ -142,8 +127,7 @@ class SampleFeed extends Feed {
     }
     if (answer.samples?.length) {
       this.after = answer.samples.at(-1).sequence;
-      this.newsAt = performance.now();
-      this.samples(answer);
+        this.samples(answer);
     }
     await sleep(Math.max(this.leastMs - (performance.now() - begun), 5));
   }

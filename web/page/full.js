@@ -3,9 +3,6 @@
 //
 // Paused means frozen in the server: pixel, histogram and snapshot are then of the very frame that is shown.
 
-const HISTOGRAM_MS = 400;
-const PIXEL_MS = 60;
-
 class FullView {
   constructor(link, model) {
     this.link = link;
@@ -13,14 +10,12 @@ class FullView {
     this.stream = null;
     this.paused = false;
     this.busy = false;
-    this.logarithmic = false;
-    this.histogramShown = false;
-    this.channels = [];
     this.node = byId('full');
     this.stage = new Stage(byId('stage'), {
-      hover: cursor => this.hover(cursor),
+      hover: cursor => this.readings.hover(cursor),
       changed: () => this.zoomed(),
     });
+    this.readings = new Readings(link, this);
     this.panelShown = remembered.get('panel', true);
     this.overlayShown = remembered.get('overlay', false);
     this.dials = {
@@ -43,11 +38,6 @@ class FullView {
     click('histogram-button', () => this.toggleHistogram());
     click('overlay-button', () => this.toggleOverlay());
     click('panel-button', () => this.togglePanel());
-    click('log', () => {
-      this.logarithmic = !this.logarithmic;
-      byId('log').setAttribute('aria-pressed', String(this.logarithmic));
-      this.drawHistogram();
-    });
     byId('save').addEventListener('click', () => this.toggleSaveMenu());
     for (const button of byId('save-menu').children) {
       button.addEventListener('click', () => this.save(button.dataset.kind));
@@ -77,9 +67,8 @@ class FullView {
     this.node.hidden = false;
     this.node.dataset.kind = '';
     this.header = null;
-    this.channels = [];
     this.complain('');
-    this.sayPixel(null);
+    this.readings.clear();
     this.setPaused(false);
     this.stage.clear();
     this.view = new RecordView(byId('full-record'), false);
@@ -192,8 +181,7 @@ class FullView {
     say(byId('frame-number'), `frame ${header.sequence}`);
     this.fillOverlay();
     this.showBar();
-    if (this.histogramShown) this.askHistogram();
-    if (this.stage.cursor) this.askPixel();
+    this.readings.update();
   }
 
   showSamples(answer) {
@@ -348,82 +336,8 @@ class FullView {
   }
 
   toggleHistogram() {
-    this.histogramShown = !this.histogramShown;
-    byId('histogram-box').hidden = !this.histogramShown;
-    byId('histogram-button').setAttribute('aria-pressed', String(this.histogramShown));
-    if (!this.histogramShown) return;
-    if (!this.panelShown) this.togglePanel();
-    this.askHistogram();
-  }
-
-  async askHistogram() {
-    if (this.histogramAsked || !this.isImage || !this.stream.figures) return;
-    this.histogramAsked = true;
-    const { stream } = this;
-    try {
-      let sequence;
-      // Paused, the last answer has to be of the frame that is shown now.
-      do {
-        sequence = this.header?.sequence;
-        const answer = await this.link.ask('histogram', stream);
-        if (this.stream !== stream) return;
-        this.channels = answer.channels ?? [];
-        this.drawHistogram();
-        await sleep(HISTOGRAM_MS);
-      } while (this.paused && sequence !== this.header?.sequence);
-    } catch (error) {
-      if (!(error instanceof LinkLost)) throw error;
-    } finally {
-      this.histogramAsked = false;
-    }
-  }
-
-  drawHistogram() {
-    drawHistogram(byId('histogram'), this.channels, this.logarithmic);
-    byId('histogram').dataset.channels = this.channels.map(({ channel }) => channel).join(' ');
-  }
-
-  hover(cursor) {
-    if (cursor) this.askPixel();
-    else this.sayPixel(null);
-  }
-
-  /** One question at a time, the last place always answered. */
-  async askPixel() {
-    if (this.pixelAsked || !this.isImage) return;
-    this.pixelAsked = true;
-    const { stream } = this;
-    try {
-      let asked;
-      do {
-        const at = this.stage.cursor;
-        if (!at) break;
-        asked = `${at.x} ${at.y} ${this.header?.sequence}`;
-        const answer = await this.link.ask('pixel', stream, at);
-        if (this.stream !== stream) return;
-        if (this.stage.cursor) this.sayPixel(answer.error ? { ...at, readings: null } : answer);
-        await sleep(PIXEL_MS);
-      } while (this.stage.cursor && asked !== `${this.stage.cursor.x} ${this.stage.cursor.y} ${this.header?.sequence}`);
-    } catch (error) {
-      if (!(error instanceof LinkLost)) throw error;
-    } finally {
-      this.pixelAsked = false;
-      if (!this.stage.cursor) this.sayPixel(null);
-    }
-  }
-
-  sayPixel(pixel) {
-    const place = byId('pixel');
-    place.hidden = !pixel;
-    if (!pixel) return;
-    const readings = pixel.readings ?? [];
-    const swatch = swatchOf(readings);
-    byId('pixel-colour').hidden = !swatch;
-    if (swatch) byId('pixel-colour').style.background = swatch;
-    say(byId('pixel-place'), `x ${String(pixel.x).padStart(4)}  y ${String(pixel.y).padStart(4)}`);
-    const unit = this.stream?.isDepth ? ' m' : '';
-    say(byId('pixel-value'), readings.map(({ channel, value }) => `${channel} ${pixelValue(value)}${unit}`).join('   '));
-    place.dataset.sequence = pixel.sequence ?? '';
+    this.readings.toggleHistogram();
+    if (this.readings.histogramShown && !this.panelShown) this.togglePanel();
   }
 
   toggleSaveMenu(shown = byId('save-menu').hidden) {
@@ -482,14 +396,6 @@ class FullView {
     byId('panel-button').setAttribute('aria-pressed', String(this.panelShown));
     byId('overlay-button').setAttribute('aria-pressed', String(this.overlayShown));
   }
-}
-
-const pixelValue = value => (value == null ? NOTHING : Number.isInteger(value) ? String(value) : value.toFixed(3));
-
-/** The colour of a pixel, where its channels are one. */
-function swatchOf(readings) {
-  const of = Object.fromEntries(readings.map(({ channel, value }) => [channel, value]));
-  return of.R != null && of.G != null && of.B != null ? `rgb(${of.R} ${of.G} ${of.B})` : '';
 }
 
 function download(blob, name) {

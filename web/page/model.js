@@ -32,8 +32,6 @@ class Stream {
     this.figures = null;
     this.listedAt = performance.now();
     this.listed = false;
-    /** How often it was made anew, as far as we noticed. */
-    this.life = 0;
     this.history = { rate: [], latency: [], drops: [] };
   }
 
@@ -45,7 +43,6 @@ class Stream {
   update(figures) {
     const before = this.figures;
     const drops = before && this.listed ? figures.refused - before.refused : 0;
-    if (before && figures.last_sequence < before.last_sequence) this.life += 1;
     this.figures = figures;
     this.listed = true;
     this.listedAt = performance.now();

@@ -12,7 +12,7 @@ const FRAME: &str = include_str!("../page/index.html");
 const STYLES: [(&str, &str); 1] = [("style.css", include_str!("../page/style.css"))];
 
 /// Files that stand in the page as `<script src="…"></script>`.
-const SCRIPTS: [(&str, &str); 10] = [
+const SCRIPTS: [(&str, &str); 11] = [
     ("text.js", include_str!("../page/text.js")),
     ("link.js", include_str!("../page/link.js")),
     ("model.js", include_str!("../page/model.js")),
@@ -21,6 +21,7 @@ const SCRIPTS: [(&str, &str); 10] = [
     ("records.js", include_str!("../page/records.js")),
     ("wall.js", include_str!("../page/wall.js")),
     ("stage.js", include_str!("../page/stage.js")),
+    ("readings.js", include_str!("../page/readings.js")),
     ("full.js", include_str!("../page/full.js")),
     ("app.js", include_str!("../page/app.js")),
 ];

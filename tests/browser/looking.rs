@@ -44,6 +44,9 @@ fn a_click_opens_a_stream_and_pausing_it_stops_nobody_else() {
     page.wait_for_movement("#stage");
     eventually("newer frames", || (sequence(&mut page) > shown).then_some(()));
     assert_eq!(page.evaluate("document.getElementById('paused-word').hidden"), true);
+    // Space on the button that has the focus is one press, and not two.
+    page.key(" ");
+    page.wait_for("the frozen frame", "framebus.full.header.frozen && !framebus.full.busy");
 }
 
 #[test]

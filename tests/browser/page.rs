@@ -176,11 +176,16 @@ impl Page {
         if key.chars().count() == 1 {
             down["text"] = json!(key);
         }
+        if key == " " {
+            down["windowsVirtualKeyCode"] = json!(32);
+        }
         if key == "Enter" {
             (down["text"], down["windowsVirtualKeyCode"]) = (json!("\r"), json!(13));
         }
         self.tools.call("Input.dispatchKeyEvent", &down);
-        self.tools.call("Input.dispatchKeyEvent", &json!({ "type": "keyUp", "key": key }));
+        let code = down["windowsVirtualKeyCode"].as_u64().unwrap_or_default();
+        let up = json!({ "type": "keyUp", "key": key, "windowsVirtualKeyCode": code });
+        self.tools.call("Input.dispatchKeyEvent", &up);
     }
 
     /// Waits for a download whose name ends so.

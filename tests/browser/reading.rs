@@ -41,6 +41,14 @@ fn the_value_under_the_cursor_is_the_frames() {
         let value = page.text("#pixel-value");
         assert_eq!(value.split_whitespace().collect::<Vec<_>>().join(" "), format!("R {} G {} B 77", 3 * x, 5 * y));
     }
+    // Paused, no new picture asks for it, and it is of the frame that is shown.
+    page.key(" ");
+    page.wait_for("the frozen frame", "framebus.full.header.frozen && !framebus.full.busy");
+    point_at(&mut page, 33, 9);
+    page.wait_for("its value", "document.getElementById('pixel-value').textContent.includes('R 99')");
+    let sequences =
+        "document.getElementById('pixel').dataset.sequence === document.getElementById('stage').dataset.sequence";
+    assert_eq!(page.evaluate(sequences), true);
     page.screenshot("full-pixel");
 }
 

@@ -55,6 +55,25 @@ fn pictures_move_and_numbers_change() {
 }
 
 #[test]
+fn a_picture_is_asked_for_once() {
+    let stream = TestStream::new("once");
+    let _producer = Producer::start(&stream, "--width 320 --height 240 --format mono8 --rate 10");
+    let server = Server::start(stream.name.bus());
+    let Some(mut page) = Page::open(&server.host, "") else { return };
+    let canvas = format!("document.querySelector({})", quoted(&on_card(&stream.name, ".screen canvas")));
+    // Sequence and questions so far, at one moment.
+    let both = format!("{canvas}.dataset.sequence && [Number({canvas}.dataset.sequence), framebus.link.number]");
+    let begun = page.wait_for("a picture", &both);
+    let later = format!(
+        "{canvas}.dataset.sequence > {} + 15 && [Number({canvas}.dataset.sequence), framebus.link.number]",
+        begun[0]
+    );
+    let ended = page.wait_for("15 more", &later);
+    let grown = |index: usize| ended[index].as_u64().unwrap() - begun[index].as_u64().unwrap();
+    assert!(grown(1) <= grown(0) + 2, "{} questions for {} frames", grown(1), grown(0));
+}
+
+#[test]
 fn without_streams_there_is_a_hint_and_a_new_stream_appears_by_itself() {
     let stream = TestStream::new("appears");
     let server = Server::start(stream.name.bus());

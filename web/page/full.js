@@ -327,7 +327,9 @@ class FullView {
   showBar() {
     const { range } = this.header;
     const bar = byId('bar');
-    bar.hidden = !this.stream.hasPalette || !range;
+    // Black is 0 and white is 255: everybody knows.
+    const plain = this.stream.figures?.format === 'mono8' && this.stream.look.palette === 'grey' && !this.stream.look.range;
+    bar.hidden = !this.stream.hasPalette || !range || plain;
     if (bar.hidden) return;
     byId('bar-colours').style.background = paletteGradient(this.stream.look.palette);
     const unit = this.stream.isDepth ? ' m' : '';

@@ -131,7 +131,8 @@ class Dial {
 
 /** Who publishes, and whether it lives: alive, gone, closed. */
 function publisherWord(figures) {
-  return `pid ${figures.publisher_pid ?? NOTHING} ${figures.publisher}`;
+  const { publisher_pid: pid, publisher } = figures;
+  return pid == null ? `publisher ${publisher}` : `pid ${pid} ${publisher}`;
 }
 
 /** Who reads a stream, and whom the publisher blames for frames that it could not publish. */
@@ -219,6 +220,7 @@ class Wall {
       if (this.grid.children[index] !== card.node) this.grid.insertBefore(card.node, this.grid.children[index] ?? null);
       if (this.shown) card.update();
     });
+    this.grid.dataset.few = String(shown <= 2);
     byId('none').hidden = streams.length > 0 || !this.heard;
     byId('none-match').hidden = shown > 0 || streams.length === 0;
     this.run();

@@ -43,7 +43,8 @@ fn the_value_under_the_cursor_is_the_frames() {
     }
     // Paused, no new picture asks for it, and it is of the frame that is shown.
     page.key(" ");
-    page.wait_for("the frozen frame", "framebus.full.header.frozen && !framebus.full.busy");
+    let quiet = "framebus.full.header.frozen && !framebus.full.busy && !framebus.full.readings.pixelAsked";
+    page.wait_for("the frozen frame", quiet);
     point_at(&mut page, 33, 9);
     page.wait_for("its value", "document.getElementById('pixel-value').textContent.includes('R 99')");
     let sequences =

@@ -69,6 +69,10 @@ class FullView {
     this.header = null;
     this.complain('');
     this.readings.clear();
+    say(byId('frame-number'), '');
+    delete byId('stage').dataset.sequence;
+    byId('bar').hidden = true;
+    byId('fixed').checked = false;
     this.setPaused(false);
     this.stage.clear();
     this.view = new RecordView(byId('full-record'), false);
@@ -297,6 +301,7 @@ class FullView {
   zoomed() {
     const percent = Math.round(this.stage.zoom * (devicePixelRatio || 1) * 100);
     say(byId('zoom'), this.stage.frame ? `${percent} %` : '');
+    this.node.dataset.zoomed = String(!this.stage.fit);
     byId('fit').setAttribute('aria-pressed', String(this.stage.fit));
     byId('actual').setAttribute('aria-pressed', String(!this.stage.fit && percent === 100));
     // A paused picture may be too coarse for a closer look.

@@ -179,6 +179,9 @@ impl Page {
         if key == " " {
             down["windowsVirtualKeyCode"] = json!(32);
         }
+        if key == "Backspace" {
+            down["windowsVirtualKeyCode"] = json!(8);
+        }
         if key == "Enter" {
             (down["text"], down["windowsVirtualKeyCode"]) = (json!("\r"), json!(13));
         }

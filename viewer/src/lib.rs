@@ -8,6 +8,7 @@
 //!                                                        ├─ verify    every byte against the frame's mark
 //!                                                        ├─ pipe      y4m or raw bytes to standard output
 //!                                                        ├─ snapshot  one frame to a picture file
+//!                                                        ├─ face      a window, or the picture in the terminal
 //!                                                        └─ figures ─▸ status: a live line, JSON, the last words
 //! ```
 //! Data goes to standard output, words go to standard error. Exit codes: 0 all is well (a reader that closed the pipe
@@ -16,6 +17,7 @@
 
 mod arguments;
 mod attach;
+mod face;
 mod figures;
 mod pipe;
 mod run;
@@ -23,8 +25,11 @@ mod session;
 mod snapshot;
 mod status;
 mod target;
+mod terminal;
 mod verify;
+#[cfg(feature = "window")]
+mod window;
 
-pub use arguments::{Arguments, Mode, PipeFormat, WaitKind};
+pub use arguments::{Arguments, GraphicsKind, Mode, PipeFormat, WaitKind};
 pub use figures::Summary;
 pub use run::{End, Outcome, run};

@@ -82,6 +82,13 @@ impl Preview {
         self.range
     }
 
+    /// Makes it one of this size, and returns where its pixels go.
+    pub(crate) fn begin(&mut self, width: u32, height: u32) -> &mut Vec<u8> {
+        (self.width, self.height, self.step, self.range) = (width, height, 1, None);
+        self.rgb.clear();
+        &mut self.rgb
+    }
+
     /// Draws a frame, and reads it for no longer than that.
     ///
     /// # Errors

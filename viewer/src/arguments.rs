@@ -98,9 +98,30 @@ pub struct Arguments {
     #[arg(long, value_name = "ADDR", value_parser = framebus_web::address)]
     #[arg(conflicts_with_all = ["mode", "wait", "spin_budget", "verify", "snapshot", "snapshot_after", "frames", "seconds"])]
     #[arg(conflicts_with_all = ["until_closed", "patience", "hold", "hold_frames", "pipe", "json", "interval", "label"])]
+    #[arg(conflicts_with_all = ["window", "terminal", "record"])]
     pub web: Option<SocketAddr>,
 
-    /// Print one JSON object an interval and a last one as the summary (to standard error with --pipe)
+    /// Show the stream in a window, over X11
+    ///
+    /// Keys: space pauses, → or . goes on by one frame, s saves a PNG with all bits to the working directory, n and p go to
+    /// the next and previous stream of the bus, o hides the figures, c changes the colours of depth and grey, f shows a
+    /// pixel as a pixel, q ends.
+    #[arg(long, conflicts_with = "terminal")]
+    pub window: bool,
+
+    /// Show the stream in the terminal of standard output, with the same keys
+    #[arg(long, conflicts_with = "pipe")]
+    pub terminal: bool,
+
+    /// How the terminal shows pictures; auto asks it
+    #[arg(long, value_enum, default_value_t, requires = "terminal")]
+    pub graphics: GraphicsKind,
+
+    /// Most pictures a second in the terminal
+    #[arg(long, value_name = "HZ", default_value = "15", value_parser = rate, requires = "terminal")]
+    pub terminal_fps: f32,
+
+    /// Print one JSON object an interval and a last one as the summary (to standard error with --pipe or --terminal)
     #[arg(long)]
     pub json: bool,
 
@@ -146,6 +167,22 @@ impl From<WaitKind> for framebus::Wait {
             WaitKind::Predict => framebus::Wait::Predict,
         }
     }
+}
+
+/// How a terminal shows pictures.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum GraphicsKind {
+    /// The best of what the terminal says it has
+    #[default]
+    Auto,
+    /// Two pixels a character: every terminal with colours has them
+    Blocks,
+    /// The protocol of kitty and Ghostty
+    Kitty,
+    /// Sixels, as in xterm, foot and Windows Terminal
+    Sixel,
+    /// The protocol of iTerm2 and WezTerm
+    Iterm2,
 }
 
 /// What goes to standard output.
@@ -198,6 +235,14 @@ fn positive_seconds(text: &str) -> Result<Duration, String> {
         // A nanosecond is where the figures begin to have a meaning.
         Duration::ZERO => Err(format!("{text} s is out of range: expected more than 0")),
         time => Ok(time),
+    }
+}
+
+fn rate(text: &str) -> Result<f32, String> {
+    let hz: f32 = text.parse().map_err(|_| format!("{text:?} is no number of pictures a second"))?;
+    match (0.1..=240.0).contains(&hz) {
+        true => Ok(hz),
+        false => Err(format!("{text} is out of range: expected 0.1 to 240 pictures a second")),
     }
 }
 
@@ -254,6 +299,12 @@ mod tests {
         assert!(parse(&["--record", "a", "--record-threads", "0"]).is_err());
         assert!(parse(&["--web", "nowhere"]).unwrap_err().contains("expected HOST:PORT"));
         assert!(parse(&["--snapshot-after", "3"]).unwrap_err().contains("--snapshot"));
+        assert!(parse(&["--terminal", "--terminal-fps", "0"]).unwrap_err().contains("0.1 to 240"));
+        assert!(parse(&["--terminal", "--pipe", "raw"]).unwrap_err().contains("cannot be used with"));
+        assert!(parse(&["--window", "--terminal"]).unwrap_err().contains("cannot be used with"));
+        assert!(parse(&["--graphics", "sixel"]).unwrap_err().contains("--terminal"));
+        assert!(parse(&["--terminal", "--graphics", "sixel", "--json"]).is_ok());
+        assert!(parse(&["--window", "--pipe", "raw", "--json"]).is_ok());
         assert!(parse(&["--snapshot", "a.JPG", "--patience", "0", "--mode", "every", "--pipe", "y4m"]).is_ok());
     }
 

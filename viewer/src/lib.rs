@@ -9,6 +9,7 @@
 //!                                                        ├─ pipe      y4m or raw bytes to standard output
 //!                                                        ├─ snapshot  one frame to a picture file
 //!                                                        ├─ record    every frame to files, with an index
+//!                                                        ├─ face      a window, or the picture in the terminal
 //!                                                        └─ figures ─▸ status: a live line, JSON, the last words
 //! ```
 //! With `--web` it is [`framebus_web`] that shows the streams, in browsers.
@@ -19,6 +20,7 @@
 
 mod arguments;
 mod attach;
+mod face;
 mod figures;
 mod pipe;
 mod record;
@@ -27,9 +29,12 @@ mod session;
 mod snapshot;
 mod status;
 mod target;
+mod terminal;
 mod verify;
 mod web;
+#[cfg(feature = "window")]
+mod window;
 
-pub use arguments::{Arguments, Mode, PipeFormat, RecordKind, WaitKind};
+pub use arguments::{Arguments, GraphicsKind, Mode, PipeFormat, RecordKind, WaitKind};
 pub use figures::Summary;
 pub use run::{End, Outcome, run};

@@ -1,22 +1,23 @@
 //! A whole run: find the stream, attach, view, sum up.
 
 use crate::arguments::{Arguments, Mode};
-use crate::attach::attach;
+use crate::attach::{Attached, attach};
+use crate::face::Face;
 use crate::figures::{Counts, Figures, Summary};
 use crate::pipe::Pipe;
 use crate::record::Recorder;
-use crate::session::{Finished, Session, Tasks};
+use crate::session::{Leave, Limits, Session, Tasks};
 use crate::snapshot::Snapshot;
 use crate::status::Status;
 use crate::target::Target;
 use crate::verify::Verifier;
 use crate::web;
 use anyhow::Context;
-use framebus::SubscriberOptions;
+use framebus::{StreamName, SubscriberOptions};
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// What ended a run that did not fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +32,8 @@ pub enum End {
     Closed,
     /// The reader of standard output has closed it: it has seen enough.
     PipeClosed,
+    /// The user has closed the window, or typed q.
+    Quit,
 }
 
 /// How a run went.
@@ -38,14 +41,16 @@ pub enum End {
 pub struct Outcome {
     /// What ended it.
     pub end: End,
-    /// Its figures.
+    /// Its figures; where several streams were viewed, those of the last one.
     pub summary: Summary,
+    /// Frames that failed `--verify`, of all streams.
+    pub torn: u64,
 }
 
 impl Outcome {
     /// 1 where a frame was torn, else 0.
     pub fn exit_code(&self) -> u8 {
-        u8::from(self.summary.torn > 0)
+        u8::from(self.torn > 0)
     }
 }
 
@@ -58,12 +63,12 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     if let Some(listen) = arguments.web {
         web::serve(arguments, listen)?;
         let summary = Figures::new(String::new(), arguments.label.clone())?.summary(Counts::default(), Duration::ZERO);
-        return Ok(Outcome { end: End::Interrupted, summary });
+        return Ok(Outcome { end: End::Interrupted, torn: 0, summary });
     }
     let target = Target::find(arguments)?;
     let stop = Arc::new(AtomicBool::new(false));
     framebus_program::on_interrupt(&stop).context("preparing for Ctrl-C")?;
-    let status = Status::new(arguments);
+    let mut status = Status::new(arguments);
     let (snapshot, record) = (arguments.snapshot.as_deref(), arguments.record.as_deref());
     let tasks = Tasks {
         verifier: arguments.verify.then(Verifier::default),
@@ -71,28 +76,92 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
         snapshot: snapshot.map(|path| Snapshot::new(path, arguments.snapshot_after, arguments.frames)).transpose()?,
         recorder: record.map(|directory| Recorder::new(directory, &target.name, arguments)).transpose()?,
     };
-
-    let mut options = SubscriberOptions::default();
-    (options.wait, options.spin_budget_percent) = (target.wait, target.spin_budget_percent);
-    options.backend = target.backend.clone();
-    options.lossless = arguments.mode == Mode::Every;
-    options.label = arguments.label.clone();
-    let Some(subscriber) = attach(&target.name, &options, arguments.patience, &status, &stop)? else {
-        let summary =
-            Figures::new(target.name.to_string(), arguments.label.clone())?.summary(Counts::default(), Duration::ZERO);
-        return conclude(Ok(End::Interrupted), summary, &status);
-    };
-
-    let mut session = Session::begin(arguments, &status, &stop, subscriber, tasks)?;
-    let watched = session.watch();
-    let Finished { summary, snapshot, recorded } = session.finish();
+    let face = Face::open(arguments, &target.name, &target.backend)?;
+    let mut viewing = Viewing { arguments, target: &target, status: &status, stop: &stop, tasks, face, torn: 0 };
+    let (watched, summary) = viewing.streams()?;
+    let Viewing { tasks: Tasks { snapshot, .. }, face, torn, .. } = viewing;
+    // Before the last words: they are to be read where the picture was.
+    let remarks = face.map(Face::close).unwrap_or_default();
+    status.uncover();
+    remarks.iter().for_each(|remark| status.say(remark));
     let saved = snapshot.map_or(Ok(()), |snapshot| match &watched {
         // Nobody promised a snapshot of a run that was broken off.
-        Err(_) | Ok(End::Interrupted) if !snapshot.is_begun() => Ok(()),
+        Err(_) | Ok(End::Interrupted | End::Quit) if !snapshot.is_begun() => Ok(()),
         _ => snapshot.finish(summary.frames),
     });
-    let outcome = conclude(watched.and_then(|end| recorded.map(|()| end)), summary, &status)?;
+    let mut outcome = conclude(watched, summary, &status)?;
+    outcome.torn += torn;
     saved.map(|()| outcome)
+}
+
+/// What is viewed with.
+struct Viewing<'a> {
+    arguments: &'a Arguments,
+    target: &'a Target,
+    status: &'a Status,
+    stop: &'a AtomicBool,
+    tasks: Tasks,
+    face: Option<Face>,
+    /// Torn frames of the streams that were left for another one.
+    torn: u64,
+}
+
+impl Viewing<'_> {
+    /// Views one stream after the other, as the user likes it: how that ended, and the figures of the last one.
+    fn streams(&mut self) -> anyhow::Result<(anyhow::Result<End>, Summary)> {
+        let (mut limits, mut patience) =
+            (Limits { until: None, frames: self.arguments.frames }, self.arguments.patience);
+        let mut name = self.target.name.clone();
+        loop {
+            let (watched, summary) = self.stream(&name, &mut limits, patience)?;
+            name = match watched {
+                Ok(Leave::Turn(other)) => other,
+                Ok(Leave::End(end)) => return Ok((Ok(end), summary)),
+                Err(error) => return Ok((Err(error), summary)),
+            };
+            if let Some(face) = &mut self.face {
+                face.turn_to(&name);
+            }
+            self.status.turn(&summary)?;
+            self.torn += summary.torn;
+            self.tasks.verifier = self.tasks.verifier.as_ref().map(|_| Verifier::default());
+            limits.frames = limits.frames.map(|frames| frames - summary.frames);
+            // It was there a moment ago; if it is not any more, the user sees that and goes on.
+            patience = None;
+        }
+    }
+
+    /// Views one stream: why no longer, and its figures.
+    fn stream(
+        &mut self,
+        name: &StreamName,
+        limits: &mut Limits,
+        patience: Option<Duration>,
+    ) -> anyhow::Result<(anyhow::Result<Leave>, Summary)> {
+        let mut options = SubscriberOptions::default();
+        (options.wait, options.spin_budget_percent) = (self.target.wait, self.target.spin_budget_percent);
+        options.backend = self.target.backend.clone();
+        options.lossless = self.arguments.mode == Mode::Every;
+        options.label = self.arguments.label.clone();
+        let leave = match attach(name, &options, patience, self.status, self.face.as_mut(), self.stop)? {
+            Attached::Here(subscriber) => {
+                // Time begins with the first stream.
+                let seconds = self.arguments.seconds;
+                limits.until = limits.until.or_else(|| seconds.map(|seconds| Instant::now() + seconds));
+                let (tasks, face) = (&mut self.tasks, self.face.as_mut());
+                let mut session =
+                    Session::begin(self.arguments, self.status, self.stop, *subscriber, tasks, face, *limits)?;
+                let watched = session.watch();
+                let (summary, recorded) = session.finish();
+                return Ok((watched.and_then(|leave| recorded.map(|()| leave)), summary));
+            }
+            Attached::Interrupted => Leave::End(End::Interrupted),
+            Attached::Quit => Leave::End(End::Quit),
+            Attached::Turn(other) => Leave::Turn(other),
+        };
+        let figures = Figures::new(name.to_string(), self.arguments.label.clone())?;
+        Ok((Ok(leave), figures.summary(Counts::default(), Duration::ZERO)))
+    }
 }
 
 /// Shows the figures, whatever happened; a closed pipe is no failure.
@@ -102,7 +171,7 @@ fn conclude(watched: anyhow::Result<End>, summary: Summary, status: &Status) -> 
         Err(error) if is_closed_pipe(&error) => End::PipeClosed,
         other => other?,
     };
-    Ok(Outcome { end, summary })
+    Ok(Outcome { end, torn: summary.torn, summary })
 }
 
 fn is_closed_pipe(error: &anyhow::Error) -> bool {

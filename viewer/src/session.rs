@@ -4,6 +4,7 @@
 //! see whether the user or the clock wants it to stop.
 
 use crate::arguments::{Arguments, Mode};
+use crate::face::{self, Face, State, Wish};
 use crate::figures::{Counts, Figures, Summary};
 use crate::pipe::Pipe;
 use crate::record::Recorder;
@@ -11,7 +12,7 @@ use crate::run::End;
 use crate::snapshot::Snapshot;
 use crate::status::Status;
 use crate::verify::Verifier;
-use framebus::{Content, Frame, PublisherState, Subscriber, now_ns};
+use framebus::{AcquireError, Content, Frame, PublisherState, StreamName, Subscriber, now_ns};
 use framebus_program::UsageError;
 use std::collections::VecDeque;
 use std::fs::File;
@@ -29,11 +30,19 @@ pub(crate) struct Tasks {
     pub recorder: Option<Recorder>,
 }
 
-/// How a session ended.
-pub(crate) struct Finished {
-    pub summary: Summary,
-    pub snapshot: Option<Snapshot>,
-    pub recorded: anyhow::Result<()>,
+/// When it is enough, whatever the streams do.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    pub until: Option<Instant>,
+    pub frames: Option<u64>,
+}
+
+/// Why a stream is no longer viewed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Leave {
+    End(End),
+    /// Another stream is to be viewed.
+    Turn(StreamName),
 }
 
 /// An attached viewer at work.
@@ -43,7 +52,9 @@ pub(crate) struct Session<'a> {
     stop: &'a AtomicBool,
     subscriber: Subscriber,
     stream: String,
-    tasks: Tasks,
+    tasks: &'a mut Tasks,
+    face: Option<&'a mut Face>,
+    limits: Limits,
     figures: Figures,
     held: VecDeque<Frame>,
     begun: Instant,
@@ -60,11 +71,16 @@ impl<'a> Session<'a> {
         status: &'a Status,
         stop: &'a AtomicBool,
         subscriber: Subscriber,
-        tasks: Tasks,
+        tasks: &'a mut Tasks,
+        mut face: Option<&'a mut Face>,
+        limits: Limits,
     ) -> anyhow::Result<Self> {
         let stream = subscriber.name().to_string();
         let (begun, begun_ns) = (Instant::now(), now_ns());
-        let session = Self {
+        if let Some(face) = &mut face {
+            face.set_state(State::Live);
+        }
+        let mut session = Self {
             figures: Figures::new(stream.clone(), arguments.label.clone())?,
             held: VecDeque::with_capacity(arguments.hold_frames + 1),
             next_interval: begun + arguments.interval,
@@ -77,6 +93,8 @@ impl<'a> Session<'a> {
             subscriber,
             stream,
             tasks,
+            face,
+            limits,
             begun,
             begun_ns,
         };
@@ -84,7 +102,7 @@ impl<'a> Session<'a> {
         let content = &session.content;
         tracing::debug!(stream = session.stream, %content, geometry = ?session.subscriber.geometry(), "attached");
         if arguments.mode == Mode::Every && !session.subscriber.is_lossless() {
-            status.say(&format!(
+            session.say(&format!(
                 "the producer of {} does not wait for viewers (on_full = \"drop\"): frames that go before they are taken \
                  are counted as missed",
                 session.stream
@@ -109,25 +127,25 @@ impl<'a> Session<'a> {
     }
 
     /// Views the stream until something ends it.
-    pub(crate) fn watch(&mut self) -> anyhow::Result<End> {
-        let until = self.arguments.seconds.map(|seconds| self.begun + seconds);
+    pub(crate) fn watch(&mut self) -> anyhow::Result<Leave> {
         loop {
-            if let Some(end) = self.look_around(until)? {
-                return Ok(end);
+            if let Some(leave) = self.look_around()? {
+                return Ok(leave);
             }
-            if !self.subscriber.wait(self.next_look(until))? {
+            if !self.subscriber.wait(self.next_look())? {
                 if self.arguments.until_closed && self.subscriber.publisher() == PublisherState::Closed {
-                    return Ok(End::Closed);
+                    return Ok(Leave::End(End::Closed));
                 }
                 self.look_for_producer();
+                self.show_again()?;
                 continue;
             }
             let Some(frame) = self.take()? else { continue };
             self.process(&frame)?;
             if self.arguments.hold > 0
-                && let Some(end) = self.linger(Duration::from_millis(self.arguments.hold), until)?
+                && let Some(leave) = self.linger(Duration::from_millis(self.arguments.hold))?
             {
-                return Ok(end);
+                return Ok(leave);
             }
             if self.arguments.hold_frames > 0 {
                 self.held.push_back(frame);
@@ -135,18 +153,17 @@ impl<'a> Session<'a> {
                     self.held.pop_front();
                 }
             }
-            if self.arguments.frames.is_some_and(|frames| self.counts().frames >= frames) {
-                return Ok(End::Frames);
+            if self.limits.frames.is_some_and(|frames| self.counts().frames >= frames) {
+                return Ok(Leave::End(End::Frames));
             }
         }
     }
 
-    /// The figures of the whole, and what became of the files. Waits for those that are on their way.
-    pub(crate) fn finish(mut self) -> Finished {
+    /// The figures of the whole, and what became of a recording: its files that are on their way are waited for.
+    pub(crate) fn finish(self) -> (Summary, anyhow::Result<()>) {
         let lasted = self.begun.elapsed();
         let recorded = self.tasks.recorder.as_mut().map_or(Ok(()), Recorder::finish);
-        let summary = self.figures.summary(self.counts(), lasted);
-        Finished { summary, snapshot: self.tasks.snapshot, recorded }
+        (self.figures.summary(self.counts(), lasted), recorded)
     }
 
     fn counts(&self) -> Counts {
@@ -158,13 +175,22 @@ impl<'a> Session<'a> {
     }
 
     /// What is due by the clock, and whether it is time to end.
-    fn look_around(&mut self, until: Option<Instant>) -> anyhow::Result<Option<End>> {
+    fn look_around(&mut self) -> anyhow::Result<Option<Leave>> {
         if self.stop.load(Ordering::Relaxed) {
-            return Ok(Some(End::Interrupted));
+            return Ok(Some(Leave::End(End::Interrupted)));
+        }
+        if let Some(face) = &mut self.face {
+            let wish = face.look()?;
+            face.remarks().iter().for_each(|remark| self.status.say(remark));
+            match wish {
+                Some(Wish::Quit) => return Ok(Some(Leave::End(End::Quit))),
+                Some(Wish::Turn(other)) => return Ok(Some(Leave::Turn(other))),
+                None => {}
+            }
         }
         let now = Instant::now();
-        if until.is_some_and(|until| now >= until) {
-            return Ok(Some(End::Seconds));
+        if self.limits.until.is_some_and(|until| now >= until) {
+            return Ok(Some(Leave::End(End::Seconds)));
         }
         if now >= self.next_beat {
             self.status.beat();
@@ -174,15 +200,27 @@ impl<'a> Session<'a> {
             // Without drift; and after a long pause not for each interval that went by.
             self.next_interval = (self.next_interval + self.arguments.interval).max(now);
             let (counts, held) = (self.counts(), self.subscriber.held());
-            self.status.interval(&self.figures.end_interval(counts, now - self.begun, now_ns(), held))?;
+            let interval = self.figures.end_interval(counts, now - self.begun, now_ns(), held);
+            if let Some(face) = &mut self.face {
+                face.note(&interval);
+            }
+            self.status.interval(&interval)?;
         }
         Ok(None)
     }
 
     /// When to look around again at the latest.
-    fn next_look(&self, until: Option<Instant>) -> Instant {
-        let soon = Instant::now() + SLICE;
-        soon.min(self.next_interval).min(until.unwrap_or(soon))
+    fn next_look(&self) -> Instant {
+        let soon = Instant::now() + if self.face.is_some() { face::SLICE } else { SLICE };
+        soon.min(self.next_interval).min(self.limits.until.unwrap_or(soon))
+    }
+
+    /// Says something, wherever the user looks.
+    fn say(&mut self, text: &str) {
+        self.status.say(text);
+        if let Some(face) = &mut self.face {
+            face.say(text);
+        }
     }
 
     /// The next new frame; `None` where the stream changed between waiting and taking.
@@ -194,11 +232,40 @@ impl<'a> Session<'a> {
         };
         let acquired_ns = now_ns();
         let Some(frame) = frame.filter(|_| self.subscriber.counters().seen > seen) else { return Ok(None) };
+        self.note_frame(&frame, acquired_ns)?;
+        Ok(Some(frame))
+    }
+
+    /// Offers the newest frame to the face once more, where it wants to see it and there is none that it has not seen.
+    fn show_again(&mut self) -> anyhow::Result<()> {
+        if !self.face.as_ref().is_some_and(|face| face.wants_frame()) {
+            return Ok(());
+        }
+        let seen = self.subscriber.counters().seen;
+        let frame = match self.subscriber.latest() {
+            Ok(Some(frame)) => frame,
+            // None to be had just now: it will be asked for again.
+            Ok(None) | Err(AcquireError::AllHeld { .. }) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        };
+        if self.subscriber.counters().seen > seen {
+            // It came in this very moment.
+            self.note_frame(&frame, now_ns())?;
+            return self.process(&frame);
+        }
+        match &mut self.face {
+            Some(face) => face.offer(&frame, true),
+            None => Ok(()),
+        }
+    }
+
+    /// Counts a new frame.
+    fn note_frame(&mut self, frame: &Frame, acquired_ns: u64) -> anyhow::Result<()> {
         let info = frame.info();
         let latency_ns = (info.publish_ns >= self.begun_ns).then(|| acquired_ns.saturating_sub(info.publish_ns));
         self.figures.saw(info.sequence, info.capture_ns, acquired_ns, latency_ns);
         self.note_changes(info.sequence)?;
-        Ok(Some(frame))
+        Ok(())
     }
 
     /// Everything that is done with a frame while it is ours.
@@ -207,35 +274,38 @@ impl<'a> Session<'a> {
         if let Some(verifier) = &mut self.tasks.verifier
             && let Some(remark) = verifier.check(frame, frame.info().sequence, &self.stream)?
         {
-            self.status.say(&remark);
+            self.say(&remark);
         }
         if let Some(pipe) = &mut self.tasks.pipe
             && let Some(remark) = pipe.write(frame, view, self.subscriber.rate())?
         {
-            self.status.say(&remark);
+            self.say(&remark);
         }
         let number = self.subscriber.counters().seen;
         if let Some(snapshot) = &mut self.tasks.snapshot
             && let Some(remark) = snapshot.offer(number, view)?
         {
-            self.status.say(&remark);
+            self.say(&remark);
         }
         if let Some(recorder) = &mut self.tasks.recorder
             && let Some(remark) = recorder.offer(frame, view)?
         {
-            self.status.say(&remark);
+            self.say(&remark);
         }
-        Ok(())
+        match &mut self.face {
+            Some(face) => face.offer(frame, false),
+            None => Ok(()),
+        }
     }
 
     /// Holds what is held so much longer, as a slow viewer does.
-    fn linger(&mut self, time: Duration, until: Option<Instant>) -> anyhow::Result<Option<End>> {
+    fn linger(&mut self, time: Duration) -> anyhow::Result<Option<Leave>> {
         let over = Instant::now() + time;
         while Instant::now() < over {
-            if let Some(end) = self.look_around(until)? {
-                return Ok(Some(end));
+            if let Some(leave) = self.look_around()? {
+                return Ok(Some(leave));
             }
-            std::thread::sleep(self.next_look(until).min(over).saturating_duration_since(Instant::now()));
+            std::thread::sleep(self.next_look().min(over).saturating_duration_since(Instant::now()));
         }
         Ok(None)
     }
@@ -251,6 +321,9 @@ impl<'a> Session<'a> {
             _ => return,
         };
         self.producer_is_there = false;
+        if let Some(face) = &mut self.face {
+            face.set_state(State::Left(what));
+        }
         self.status.say(&format!("the producer of {} {what}; waiting for the next one", self.stream));
     }
 
@@ -259,7 +332,10 @@ impl<'a> Session<'a> {
         if !self.producer_is_there {
             self.producer_is_there = true;
             self.figures.restarts += 1;
-            self.status.say(&format!("the producer of {} is back, with frame {sequence}", self.stream));
+            if let Some(face) = &mut self.face {
+                face.set_state(State::Live);
+            }
+            self.say(&format!("the producer of {} is back, with frame {sequence}", self.stream));
         }
         if self.figures.epochs == self.subscriber.epoch() {
             return Ok(());
@@ -268,8 +344,8 @@ impl<'a> Session<'a> {
         let content = self.subscriber.content();
         tracing::debug!(stream = self.stream, %content, geometry = ?self.subscriber.geometry(), "moved");
         if *content != self.content {
-            self.status.say(&format!("stream {} carries {content} now, after {}", self.stream, self.content));
-            self.content = content.clone();
+            let (content, before) = (content.clone(), std::mem::replace(&mut self.content, content.clone()));
+            self.say(&format!("stream {} carries {content} now, after {before}", self.stream));
         }
         self.check_held()
     }

@@ -44,7 +44,7 @@ impl Snapshot {
 
     /// Offers frame number `number`; where it is the one, begins to save it, and returns what there is to say.
     pub(crate) fn offer(&mut self, number: u64, view: Option<ImageView<'_>>) -> anyhow::Result<Option<String>> {
-        if number != self.after {
+        if number != self.after || self.is_begun() {
             return Ok(None);
         }
         let view = view.with_context(|| {

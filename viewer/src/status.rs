@@ -34,6 +34,8 @@ pub(crate) struct Status {
     live: Live,
     json: Json,
     quiet: bool,
+    /// Nothing is said before the summary: the picture is where it would be read.
+    covered: bool,
     /// The counts of torn frames are shown.
     verify: bool,
     /// The counts of recorded frames, likewise.
@@ -42,12 +44,13 @@ pub(crate) struct Status {
 
 impl Status {
     pub(crate) fn new(arguments: &Arguments) -> Self {
-        let json = match (arguments.json, arguments.pipe) {
+        let json = match (arguments.json, arguments.pipe.is_some() || arguments.terminal) {
             (false, _) => Json::Off,
-            (true, None) => Json::Stdout,
-            (true, Some(_)) => Json::Stderr,
+            (true, false) => Json::Stdout,
+            (true, true) => Json::Stderr,
         };
-        let live = if arguments.quiet || arguments.json {
+        let covered = arguments.terminal && io::stderr().is_terminal();
+        let live = if arguments.quiet || arguments.json || covered {
             Live::Off
         } else if io::stderr().is_terminal() {
             let bar = ProgressBar::new_spinner();
@@ -58,13 +61,25 @@ impl Status {
         } else {
             Live::Lines
         };
-        Self { live, json, quiet: arguments.quiet, verify: arguments.verify, record: arguments.record.is_some() }
+        Self {
+            live,
+            json,
+            quiet: arguments.quiet,
+            covered,
+            verify: arguments.verify,
+            record: arguments.record.is_some(),
+        }
+    }
+
+    /// The picture is gone from where words are read.
+    pub(crate) fn uncover(&mut self) {
+        self.covered = false;
     }
 
     /// Says something once.
     pub(crate) fn say(&self, text: &str) {
         match &self.live {
-            _ if self.quiet => {}
+            _ if self.quiet || self.covered => {}
             Live::Line(bar) => bar.suspend(|| write_line(text)),
             Live::Off | Live::Lines => write_line(text),
         }
@@ -88,6 +103,15 @@ impl Status {
             Live::Off => {}
         }
         self.write_json(interval)
+    }
+
+    /// Says how it was with a stream that is left for another one.
+    ///
+    /// # Errors
+    /// Where JSON can not be written.
+    pub(crate) fn turn(&self, summary: &Summary) -> io::Result<()> {
+        self.say(&summary_text(summary, self.verify, self.record));
+        self.write_json(summary)
     }
 
     /// Says how it was, in words, and then in JSON, which is the last line.
@@ -198,7 +222,7 @@ fn summary_text(summary: &Summary, verify: bool, record: bool) -> String {
 }
 
 /// A time in the unit that suits it, with three digits or so.
-fn time_text(ns: u64) -> String {
+pub(crate) fn time_text(ns: u64) -> String {
     let (value, unit) = match ns {
         0..1_000 => return format!("{ns} ns"),
         1_000..1_000_000 => (ns as f64 / 1e3, "µs"),

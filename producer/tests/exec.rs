@@ -1,108 +1,21 @@
 //! The source `exec:` over the real program: what is published, how commands that end are started again, and that none
 //! of them is left behind.
 
-use std::io::Read;
+mod support;
+
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::{Duration, Instant};
 
-use framebus::{Frame, StreamName, Subscriber, SubscriberOptions};
-use framebus_producer::Summary;
+use framebus::StreamName;
 use rustix::process::{Pid, Signal, kill_process};
-
-/// Nothing here takes nearly so long; a test that hangs ends.
-const WATCHDOG: Duration = Duration::from_secs(60);
+use support::{Producer, attach, next, stream, until};
 
 const WIDTH: usize = 8;
 const HEIGHT: usize = 6;
 const RAW: [&str; 6] = ["--width", "8", "--height", "6", "--format", "mono8"];
 
-/// A name that no other test, and no other run of this one, has.
-fn stream(of: &str) -> StreamName {
-    StreamName::new(&format!("exec-{}-{of}", std::process::id()), "camera").unwrap()
-}
-
-/// A producer; ended by drop.
-struct Producer(Child);
-
-struct Outcome {
-    status: ExitStatus,
-    out: String,
-    errors: String,
-}
-
-impl Producer {
-    fn start(name: &StreamName, command: &str, arguments: &[&str]) -> Self {
-        let child = Command::new(env!("CARGO_BIN_EXE_producer"))
-            .args(["--stream", &name.to_string(), "--source", &format!("exec:{command}"), "--json"])
-            .args(arguments)
-            .current_dir(std::env::temp_dir())
-            .env_remove("FRAMEBUS_CONFIG")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        Self(child)
-    }
-
-    fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.0), signal).unwrap();
-    }
-
-    fn outcome(mut self) -> Outcome {
-        until("the producer ends", || self.0.try_wait().unwrap().is_some());
-        let (mut out, mut errors) = (String::new(), String::new());
-        self.0.stdout.take().unwrap().read_to_string(&mut out).unwrap();
-        self.0.stderr.take().unwrap().read_to_string(&mut errors).unwrap();
-        Outcome { status: self.0.wait().unwrap(), out, errors }
-    }
-}
-
-impl Drop for Producer {
-    /// Also a test that fails leaves no stream: the producer gets the time to remove it.
-    fn drop(&mut self) {
-        let begun = Instant::now();
-        if matches!(self.0.try_wait(), Ok(None)) {
-            self.signal(Signal::INT);
-        }
-        while matches!(self.0.try_wait(), Ok(None)) && begun.elapsed() < Duration::from_secs(5) {
-            std::thread::sleep(Duration::from_millis(2));
-        }
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-impl Outcome {
-    fn summary(&self) -> Summary {
-        let last = self.out.lines().last().unwrap_or_else(|| panic!("no summary; {}", self.errors));
-        serde_json::from_str(last).unwrap()
-    }
-
-    fn error(&self) -> &str {
-        let last = self.errors.lines().rfind(|line| line.starts_with("error: "));
-        last.unwrap_or_else(|| panic!("no error in {:?}", self.errors))
-    }
-}
-
-fn until(what: &str, mut condition: impl FnMut() -> bool) {
-    let begun = Instant::now();
-    while !condition() {
-        assert!(begun.elapsed() < WATCHDOG, "never: {what}");
-        std::thread::sleep(Duration::from_millis(2));
-    }
-}
-
-fn attach(name: &StreamName) -> Subscriber {
-    let mut options = SubscriberOptions::default();
-    options.patience = WATCHDOG;
-    Subscriber::attach_with(name, options).unwrap()
-}
-
-fn next(viewer: &mut Subscriber) -> Frame {
-    assert!(viewer.wait(Instant::now() + WATCHDOG).unwrap(), "no frame comes");
-    viewer.next().unwrap().unwrap()
+fn start(name: &StreamName, command: &str, arguments: &[&str]) -> Producer {
+    let (name, source) = (name.to_string(), format!("exec:{command}"));
+    Producer::start(&[&["--stream", &name, "--source", &source, "--json"], arguments].concat())
 }
 
 /// A process that a command told of in a file is there, and no zombie.
@@ -135,7 +48,7 @@ fn video_says_its_shape_and_a_command_that_ends_well_is_the_end_where_that_was_a
     let header = "YUV4MPEG2 W8 H6 F50:1 Cmono";
     let frame = "x".repeat(WIDTH * HEIGHT);
     let command = format!(r"echo '{header}'; for n in 1 2 3; do printf 'FRAME\n{frame}'; done");
-    let outcome = Producer::start(&name, &command, &["--no-restart"]).outcome();
+    let outcome = start(&name, &command, &["--no-restart"]).outcome(false);
     assert!(outcome.status.success(), "{}", outcome.errors);
     let summary = outcome.summary();
     assert_eq!((summary.published, summary.abandoned, summary.restarts), (3, 0, 0));
@@ -147,8 +60,8 @@ fn video_says_its_shape_and_a_command_that_ends_well_is_the_end_where_that_was_a
 fn a_command_that_is_killed_is_started_again_and_the_stream_goes_on() {
     let (name, folder) = (stream("killed"), tempfile::tempdir().unwrap());
     let ids = folder.path().join("ids");
-    let producer = Producer::start(&name, &camera(&ids, 'a'), &RAW);
-    let mut viewer = attach(&name);
+    let producer = start(&name, &camera(&ids, 'a'), &RAW);
+    let mut viewer = attach(&name, false);
     let (epoch, mut before) = (viewer.epoch(), 0);
     for round in 1..=3 {
         let frame = next(&mut viewer);
@@ -161,7 +74,7 @@ fn a_command_that_is_killed_is_started_again_and_the_stream_goes_on() {
     }
     assert_eq!(viewer.epoch(), epoch);
     producer.signal(Signal::INT);
-    let outcome = producer.outcome();
+    let outcome = producer.outcome(false);
     assert!(outcome.status.success(), "{}", outcome.errors);
     assert_eq!(outcome.summary().restarts, 3);
     assert_eq!(outcome.errors.matches("(signal 9); starting it again in").count(), 3, "{}", outcome.errors);
@@ -180,15 +93,15 @@ fn a_frame_that_the_command_did_not_finish_is_never_published() {
     );
     let mut arguments = RAW.to_vec();
     arguments.extend(["--frames", "10", "--await-viewers", "1"]);
-    let producer = Producer::start(&name, &command, &arguments);
-    let mut viewer = attach(&name);
+    let producer = start(&name, &command, &arguments);
+    let mut viewer = attach(&name, false);
     let mut seen = 0;
     while seen < 10 {
         let frame = next(&mut viewer);
         assert!(frame.iter().all(|&byte| byte == b'a'));
         seen = frame.info().sequence;
     }
-    let outcome = producer.outcome();
+    let outcome = producer.outcome(false);
     let summary = outcome.summary();
     assert_eq!((summary.published, summary.abandoned, summary.restarts), (10, 1, 1), "{}", outcome.errors);
     assert!(outcome.errors.contains("is cut off: found 24 bytes, expected 48"), "{}", outcome.errors);
@@ -201,7 +114,7 @@ fn a_command_that_comes_back_with_another_shape_is_an_error() {
     let video =
         |width: usize| format!(r"echo 'YUV4MPEG2 W{width} H6 Cmono'; printf 'FRAME\n{}'", "x".repeat(width * 6));
     let command = format!("if [ -e {0} ]; then {1}; else touch {0}; {2}; fi", mark.display(), video(10), video(8));
-    let outcome = Producer::start(&name, &command, &[]).outcome();
+    let outcome = start(&name, &command, &[]).outcome(false);
     assert_eq!(outcome.status.code(), Some(1));
     let expected = "came back with 10 × 6 mono8, it had 8 × 6 mono8 before: a stream keeps its shape while it lives";
     assert!(outcome.error().contains(expected), "{}", outcome.errors);
@@ -211,18 +124,18 @@ fn a_command_that_comes_back_with_another_shape_is_an_error() {
 #[test]
 fn a_command_that_can_not_run_or_fails_for_good_is_an_error_with_its_last_words() {
     let name = stream("wrong");
-    let outcome = Producer::start(&name, "no-such-program-here -x", &RAW).outcome();
+    let outcome = start(&name, "no-such-program-here -x", &RAW).outcome(false);
     assert_eq!(outcome.status.code(), Some(1));
     assert!(outcome.error().contains("no-such-program-here ended after"), "{}", outcome.errors);
     assert!(outcome.error().contains("exit code 127: there is no such program"), "{}", outcome.errors);
     assert!(outcome.error().contains("not found; check the command"), "{}", outcome.errors);
     let mut arguments = RAW.to_vec();
     arguments.push("--no-restart");
-    let outcome = Producer::start(&name, "echo the lens is on fire >&2; exit 7", &arguments).outcome();
+    let outcome = start(&name, "echo the lens is on fire >&2; exit 7", &arguments).outcome(false);
     assert_eq!(outcome.status.code(), Some(1));
     assert!(outcome.error().contains("(exit code 7); it wrote nothing; its last words: the lens is on fire"));
     // The same where it ends in the midst of a frame.
-    let outcome = Producer::start(&name, "printf abc", &arguments).outcome();
+    let outcome = start(&name, "printf abc", &arguments).outcome(false);
     assert_eq!(outcome.status.code(), Some(1));
     assert!(outcome.error().contains("is cut off: found 3 bytes, expected 48"), "{}", outcome.errors);
 }
@@ -231,10 +144,10 @@ fn a_command_that_can_not_run_or_fails_for_good_is_an_error_with_its_last_words(
 fn a_command_that_writes_nothing_is_tried_until_the_user_ends_it() {
     let (name, folder) = (stream("nothing"), tempfile::tempdir().unwrap());
     let ids = folder.path().join("ids");
-    let producer = Producer::start(&name, &format!("echo $$ >> {}; exit 1", ids.display()), &RAW);
+    let producer = start(&name, &format!("echo $$ >> {}; exit 1", ids.display()), &RAW);
     told_ids(&ids, 3);
     producer.signal(Signal::TERM);
-    let outcome = producer.outcome();
+    let outcome = producer.outcome(false);
     assert!(outcome.status.success(), "{}", outcome.errors);
     assert!(outcome.summary().restarts >= 2);
     assert_eq!(outcome.summary().published, 0);
@@ -251,13 +164,13 @@ fn nothing_of_a_command_is_left_however_its_producer_ends() {
             ids.display(),
             camera(&ids, 'c')
         );
-        let producer = Producer::start(&name, &command, &RAW);
-        let mut viewer = attach(&name);
+        let producer = start(&name, &command, &RAW);
+        let mut viewer = attach(&name, false);
         next(&mut viewer);
         let ids = told_ids(&ids, 3);
         assert!(ids.iter().all(|&id| is_alive(id)));
         producer.signal(signal);
-        let outcome = producer.outcome();
+        let outcome = producer.outcome(false);
         assert_eq!(outcome.status.success(), signal != Signal::KILL, "{}", outcome.errors);
         until("all of the command has ended", || !ids.iter().any(|&id| is_alive(id)));
         if signal == Signal::KILL {
@@ -278,7 +191,7 @@ fn frames_are_published_as_they_come_and_with_a_rate_at_that_rate() {
         let mut arguments = RAW.to_vec();
         arguments.push("--no-restart");
         arguments.extend(rate);
-        let outcome = Producer::start(&name, &command, &arguments).outcome();
+        let outcome = start(&name, &command, &arguments).outcome(false);
         assert_eq!(outcome.summary().published, 40, "{}", outcome.errors);
         outcome
     };

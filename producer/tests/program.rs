@@ -1,120 +1,15 @@
 //! The program itself, as a process: what it publishes, what it says, and how it ends.
 
+mod support;
+
 use std::io::{Read, Write};
-use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use framebus::sensors::{Imu, LaserScan};
 use framebus::{
-    AttachError, Frame, ImageShape, PixelFormat, RecordSubscriber, StreamName, Subscriber, SubscriberOptions,
+    AttachError, ImageShape, PixelFormat, Record, RecordSubscriber, StreamName, Subscriber, SubscriberOptions, mark,
 };
-use framebus::{Record, mark};
-use framebus_producer::Summary;
-
-/// Nothing here takes nearly so long; a test that hangs ends.
-const WATCHDOG: Duration = Duration::from_secs(60);
-
-/// A name that no other test, and no other run of this one, has.
-fn stream(of: &str) -> StreamName {
-    StreamName::new(&format!("test-{}-{of}", std::process::id()), "camera").unwrap()
-}
-
-/// A producer with pipes at both ends; ended by drop.
-struct Producer(Child);
-
-/// What a producer has left when it has ended.
-struct Outcome {
-    status: ExitStatus,
-    out: String,
-    errors: String,
-}
-
-impl Producer {
-    /// Starts it, with no config but what `arguments` name.
-    fn start(arguments: &[&str]) -> Self {
-        let child = Command::new(env!("CARGO_BIN_EXE_producer"))
-            .args(arguments)
-            .current_dir(std::env::temp_dir())
-            .env_remove("FRAMEBUS_CONFIG")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        Self(child)
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        self.0.stdin.as_mut().unwrap().write_all(bytes).unwrap();
-    }
-
-    fn interrupt(&self) {
-        let pid = rustix::process::Pid::from_child(&self.0);
-        rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
-    }
-
-    /// Waits until it ends by itself; `close_input` first ends its standard input.
-    fn outcome(mut self, close_input: bool) -> Outcome {
-        if close_input {
-            drop(self.0.stdin.take());
-        }
-        let (mut out, mut errors) = (self.0.stdout.take(), self.0.stderr.take().unwrap());
-        let begun = Instant::now();
-        let status = loop {
-            if let Some(status) = self.0.try_wait().unwrap() {
-                break status;
-            }
-            assert!(begun.elapsed() < WATCHDOG, "the producer does not end");
-            std::thread::sleep(Duration::from_millis(2));
-        };
-        let (mut out_text, mut errors_text) = (String::new(), String::new());
-        if let Some(out) = &mut out {
-            out.read_to_string(&mut out_text).unwrap();
-        }
-        errors.read_to_string(&mut errors_text).unwrap();
-        Outcome { status, out: out_text, errors: errors_text }
-    }
-}
-
-impl Drop for Producer {
-    /// Also a test that fails leaves no stream: the producer gets the time to remove it.
-    fn drop(&mut self) {
-        let begun = Instant::now();
-        if matches!(self.0.try_wait(), Ok(None)) {
-            self.interrupt();
-        }
-        while matches!(self.0.try_wait(), Ok(None)) && begun.elapsed() < Duration::from_secs(5) {
-            std::thread::sleep(Duration::from_millis(2));
-        }
-        // Where it has ended already, there is nothing to kill.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-impl Outcome {
-    fn summary(&self) -> Summary {
-        let last = self.out.lines().last().unwrap_or_else(|| panic!("no summary; {}", self.errors));
-        serde_json::from_str(last).unwrap()
-    }
-
-    /// The message of a producer that refused or failed.
-    fn error(&self) -> &str {
-        let last = self.errors.lines().rfind(|line| line.starts_with("error: "));
-        last.unwrap_or_else(|| panic!("no error in {:?}", self.errors))
-    }
-}
-
-fn attach(name: &StreamName, lossless: bool) -> Subscriber {
-    let mut options = SubscriberOptions::default();
-    (options.patience, options.lossless) = (WATCHDOG, lossless);
-    Subscriber::attach_with(name, options).unwrap()
-}
-
-fn next(viewer: &mut Subscriber) -> Frame {
-    assert!(viewer.wait(Instant::now() + WATCHDOG).unwrap(), "no frame comes");
-    viewer.next().unwrap().unwrap()
-}
+use support::{Producer, WATCHDOG, attach, next, stream, until};
 
 fn assert_removed(name: &StreamName) {
     let found = Subscriber::attach(name).map(|_| ());
@@ -125,14 +20,6 @@ fn assert_removed(name: &StreamName) {
 fn status(name: &StreamName) -> framebus::StreamStatus {
     let streams = framebus::list(&framebus::Backend::SysV).unwrap();
     streams.into_iter().find(|stream| stream.name == *name).unwrap()
-}
-
-fn until(what: &str, condition: impl Fn() -> bool) {
-    let begun = Instant::now();
-    while !condition() {
-        assert!(begun.elapsed() < WATCHDOG, "never: {what}");
-        std::thread::yield_now();
-    }
 }
 
 const WIDTH: usize = 64;

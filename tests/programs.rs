@@ -41,6 +41,8 @@ mod strangers;
 mod top;
 #[path = "programs/users.rs"]
 mod users;
+#[path = "programs/web.rs"]
+mod web;
 
 /// What is tested.
 pub fn backend() -> framebus::Backend {

@@ -24,6 +24,8 @@ mod scribblers;
 mod signals;
 #[path = "programs/users.rs"]
 mod users;
+#[path = "programs/web.rs"]
+mod web;
 
 /// What is tested.
 pub fn backend() -> framebus::Backend {

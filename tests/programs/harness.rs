@@ -16,7 +16,7 @@ use serde_json::Value;
 use crate::backend;
 
 /// Nothing here takes so long; a test that does is stuck.
-const WATCHDOG: Duration = Duration::from_secs(60);
+pub const WATCHDOG: Duration = Duration::from_secs(60);
 
 /// Waits until `condition` gives something.
 pub fn eventually<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {

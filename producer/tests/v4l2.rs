@@ -212,6 +212,17 @@ mod camera {
     }
 
     #[test]
+    fn the_stream_promises_the_rate_that_the_camera_has_and_not_the_one_asked_for() {
+        let Some(camera) = Camera::new("well") else { return };
+        let name = stream("rate");
+        let producer = camera.start(&name, &["--rate", "20"]);
+        assert_eq!(attach(&name).rate().unwrap().hz(), 15.0);
+        producer.interrupt();
+        let (_, errors) = producer.summary();
+        assert!(errors.contains("has no rate of 20 Hz in this mode"), "{errors}");
+    }
+
+    #[test]
     fn motion_jpeg_is_published_as_rgb_where_it_alone_has_the_size() {
         let Some(camera) = Camera::new("well") else { return };
         let name = stream("jpeg");

@@ -184,6 +184,7 @@ impl Producer {
                             if let Some(pace) = pace {
                                 self.lead.learn(now_ns().saturating_sub(begun_ns));
                                 if !pace.wait(&self.stop) {
+                                    loan.discard();
                                     return Ok(false);
                                 }
                             }

@@ -314,7 +314,7 @@ impl PublisherCounters {
 /// The exclusive right to write one slot. Dereferences to the frame's bytes, in shared memory.
 ///
 /// Publishing consumes it. Dropping it abandons the frame: nobody sees it, and its slot and sequence are used again; so
-/// a panic never publishes half a frame.
+/// a panic never publishes half a frame. [`discard`](Self::discard) does the same, and counts nothing.
 pub struct Loan<'a> {
     publisher: &'a mut Publisher,
     slot: u16,
@@ -406,6 +406,13 @@ impl Loan<'_> {
             wait::wake_all(&words.control.futex);
         }
         sequence
+    }
+
+    /// Gives the slot back as if there had been no loan: nobody waits for this frame, as it was made ahead of a time that
+    /// did not come. A frame that is missed is abandoned by dropping its loan, which the stream counts.
+    pub fn discard(self) {
+        // Dropping it would count it; there is nothing else to undo.
+        let _ = ManuallyDrop::new(self);
     }
 }
 

@@ -4,11 +4,12 @@
 //! |---|---|
 //! | bus | `--stream BUS/NAME`, the config |
 //! | width, height, format, of images | the arguments, the config file, the source (y4m header, first image), the built-in demo |
-//! | rate | `--rate`, the config file, the source (y4m header), the built-in demo, 30 Hz |
+//! | rate | a camera, `--rate`, the config file, the source (y4m header), the built-in demo, 30 Hz |
 //! | all else | the arguments, the config, the bus's defaults |
 //!
 //! A file says what its owner wants, so a source that is something else is an error. The built-in demo was asked for by
-//! nobody: it gives way to a source that knows better.
+//! nobody: it gives way to a source that knows better. A camera was asked for the rate of `--rate` or the file, has said
+//! which one of its own is next to that, and keeps to it: the stream promises that one.
 //!
 //! Where the source publishes records, they are the stream's: the file may say the same, or nothing.
 //!
@@ -105,8 +106,11 @@ impl Target {
         options.max_held = arguments.max_held.unwrap_or(options.max_held);
         options.on_full = on_full(arguments, options.on_full)?;
         options.persist |= arguments.persist;
-        let rates = if self.is_built_in { [told.rate, options.rate] } else { [options.rate, told.rate] };
-        options.rate = arguments.rate.or(rates[0]).or(rates[1]);
+        options.rate = match &arguments.source {
+            SourceSpec::V4l2(_) => told.rate.or(arguments.rate).or(options.rate),
+            _ if self.is_built_in => arguments.rate.or(told.rate).or(options.rate),
+            _ => arguments.rate.or(options.rate).or(told.rate),
+        };
         if arguments.is_paced() {
             options.rate = options.rate.or(DEFAULT_RATE);
         }
@@ -271,6 +275,20 @@ mod tests {
         assert_eq!((options.content, rate), (image(5, 5), Rate::new(10, 1).unwrap()));
         let (options, rate) = demo.options(&arguments(""), Told::default()).unwrap();
         assert_eq!((options.content, rate), (image(1920, 1080), Rate::new(60, 1).unwrap()));
+    }
+
+    #[test]
+    fn a_camera_runs_at_the_rate_that_it_says_whatever_it_was_asked_for() {
+        let told = Told { shape: None, rate: Rate::new(15, 1) };
+        let rate = |line: &str, told: Told| {
+            let line = format!("--source v4l2:/dev/video0 {line}");
+            target(Some(image(64, 48))).options(&arguments(&line), told).unwrap().0.rate
+        };
+        assert_eq!(rate("--rate 20", told), Rate::new(15, 1));
+        assert_eq!(rate("", told), Rate::new(15, 1));
+        // Of one that says none, what it was asked for is all that is known.
+        assert_eq!(rate("--rate 20", Told::default()), Rate::new(20, 1));
+        assert_eq!(rate("", Told::default()), Rate::new(60, 1));
     }
 
     #[test]

@@ -48,11 +48,12 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
         restart: !arguments.no_restart,
         wish: target.wish(&arguments),
     };
+    let opened = Instant::now();
     let Some(mut source) = Source::open(&arguments.source, opening)? else {
         // Stopped before the source had said what it is: there is a summary all the same.
         let reporter = Reporter::start(&target.name, &counts, arguments.interval, arguments.json, &stop)?;
         let (stream, spec) = (target.name.to_string(), arguments.source.to_string());
-        return reporter.finish(&counts.summary(&stream, &spec, 0.0, 0, 0));
+        return reporter.finish(&counts.summary(&stream, &spec, opened.elapsed().as_secs_f64(), 0, 0));
     };
     let (options, rate) = target.options(&arguments, source.told())?;
     let order = Order {
@@ -184,6 +185,7 @@ impl Producer {
                             if let Some(pace) = pace {
                                 self.lead.learn(now_ns().saturating_sub(begun_ns));
                                 if !pace.wait(&self.stop) {
+                                    loan.discard();
                                     return Ok(false);
                                 }
                             }

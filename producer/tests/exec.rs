@@ -5,7 +5,7 @@ mod support;
 
 use std::path::Path;
 
-use framebus::StreamName;
+use framebus::{StreamName, now_ns};
 use rustix::process::{Pid, Signal, kill_process};
 use support::{Producer, attach, next, stream, until};
 
@@ -149,8 +149,10 @@ fn a_command_that_writes_nothing_is_tried_until_the_user_ends_it() {
     producer.signal(Signal::TERM);
     let outcome = producer.outcome(false);
     assert!(outcome.status.success(), "{}", outcome.errors);
-    assert!(outcome.summary().restarts >= 2);
-    assert_eq!(outcome.summary().published, 0);
+    let summary = outcome.summary();
+    assert_eq!(summary.published, 0);
+    // Two pauses at least, the first of 100 ms, the second twice as long.
+    assert!(summary.restarts >= 2 && summary.seconds >= 0.3, "{summary:?}");
 }
 
 #[test]
@@ -187,15 +189,23 @@ fn frames_are_published_as_they_come_and_with_a_rate_at_that_rate() {
     let frame = "z".repeat(WIDTH * HEIGHT);
     // 40 frames at once.
     let command = format!("for n in 1 2 3 4 5 6 7 8 9 10; do printf {frame}{frame}{frame}{frame}; done");
+    // What is told at its end, and when frame after frame was there, in ns since before the run began.
     let run = |rate: &[&str]| {
-        let mut arguments = RAW.to_vec();
-        arguments.push("--no-restart");
-        arguments.extend(rate);
-        let outcome = start(&name, &command, &arguments).outcome(false);
+        let more = ["--no-restart", "--history", "64", "--await-viewers", "1"];
+        let producer = start(&name, &command, &[&RAW[..], &more, rate].concat());
+        let before_ns = now_ns();
+        let mut viewer = attach(&name, false);
+        let times_ns: Vec<u64> = (0..40).map(|_| next(&mut viewer).info().capture_ns - before_ns).collect();
+        let outcome = producer.outcome(false);
         assert_eq!(outcome.summary().published, 40, "{}", outcome.errors);
-        outcome
+        (outcome, times_ns)
     };
-    let paced = run(&["--rate", "50"]);
+    const PERIOD_NS: u64 = 20_000_000;
+    let (paced, times_ns) = run(&["--rate", "50"]);
     assert!(paced.summary().rate_hz < 60.0 && paced.errors.contains("mono8, at 50"), "{}", paced.errors);
-    assert!(run(&[]).errors.contains("mono8, unpaced"));
+    // A frame may be late, and the one behind it less so: not each is a period behind the one before.
+    assert!((0..).zip(&times_ns).all(|(index, &time_ns)| time_ns >= index * PERIOD_NS), "{times_ns:?}");
+    let (unpaced, times_ns) = run(&[]);
+    assert!(unpaced.errors.contains("mono8, unpaced"), "{}", unpaced.errors);
+    assert!(times_ns.windows(2).any(|pair| pair[1] - pair[0] < PERIOD_NS / 2), "{times_ns:?}");
 }

@@ -2,56 +2,30 @@
 //! which is preloaded into the producer and answers what that asks of its device. Without a C compiler these tests are
 //! skipped.
 
-use std::io::Read;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+mod support;
+
+use std::process::Command;
 
 use framebus::StreamName;
-
-/// Nothing here takes nearly so long; a test that hangs ends.
-const WATCHDOG: Duration = Duration::from_secs(60);
-
-/// A name that no other test, and no other run of this one, has.
-fn stream(of: &str) -> StreamName {
-    StreamName::new(&format!("v4l2-{}-{of}", std::process::id()), "camera").unwrap()
-}
+use support::{Producer, stream};
 
 fn command(name: &StreamName, device: &str, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_producer"));
-    command
-        .args(["--stream", &name.to_string(), "--source", &format!("v4l2:{device}"), "--json"])
-        .args(arguments)
-        .current_dir(std::env::temp_dir())
-        .env_remove("FRAMEBUS_CONFIG")
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    command
+    let (name, source) = (name.to_string(), format!("v4l2:{device}"));
+    support::command(&[&["--stream", &name, "--source", &source, "--json"], arguments].concat())
 }
 
-/// Waits until it ends: exit code, standard output, standard error.
-fn outcome(mut child: Child) -> (Option<i32>, String, String) {
-    let begun = Instant::now();
-    while child.try_wait().unwrap().is_none() {
-        if begun.elapsed() > WATCHDOG {
-            let _ = child.kill();
-            panic!("the producer does not end");
-        }
-        std::thread::sleep(Duration::from_millis(2));
-    }
-    let (mut out, mut errors) = (String::new(), String::new());
-    child.stdout.take().unwrap().read_to_string(&mut out).unwrap();
-    child.stderr.take().unwrap().read_to_string(&mut errors).unwrap();
-    (child.wait().unwrap().code(), out, errors)
+fn start(name: &StreamName, device: &str, arguments: &[&str]) -> Producer {
+    Producer::start_with(&mut command(name, device, arguments))
 }
 
 #[cfg(not(feature = "v4l2"))]
 #[test]
 fn a_program_without_cameras_says_how_to_come_by_one_that_has_them() {
-    let (code, _, errors) = outcome(command(&stream("without"), "/dev/video0", &[]).spawn().unwrap());
-    assert_eq!(code, Some(2));
-    assert!(errors.contains("was built without the feature v4l2; build it with --features v4l2"), "{errors}");
-    assert!(errors.contains("exec:ffmpeg -f v4l2 -i /dev/video0"), "{errors}");
+    let outcome = start(&stream("without"), "/dev/video0", &[]).outcome(false);
+    assert_eq!(outcome.status.code(), Some(2));
+    let error = outcome.error();
+    assert!(error.contains("was built without the feature v4l2; build it with --features v4l2"), "{error}");
+    assert!(error.contains("exec:ffmpeg -f v4l2 -i /dev/video0"), "{error}");
 }
 
 #[cfg(feature = "v4l2")]
@@ -59,9 +33,9 @@ mod camera {
     use super::*;
     use std::path::PathBuf;
 
-    use framebus::{ImageShape, PixelFormat, Subscriber, SubscriberOptions};
-    use framebus_producer::Summary;
-    use rustix::process::{Pid, Signal, kill_process};
+    use framebus::{ImageShape, PixelFormat};
+
+    use crate::support::{Outcome, attach, next, until};
 
     /// A feigned camera: a file that says how it fares, and what answers for it.
     struct Camera {
@@ -116,60 +90,25 @@ mod camera {
                 .env("LD_PRELOAD", self.folder.path().join("camera.so"))
                 .env("CAMERA_DEVICE", self.device())
                 .env("CAMERA_JPEG", self.folder.path().join("a.jpg"));
-            Producer(Some(command.spawn().unwrap()))
+            Producer::start_with(&mut command)
         }
     }
 
-    /// A producer; ended by drop, with the time to remove its stream.
-    struct Producer(Option<Child>);
-
-    impl Producer {
-        fn interrupt(&self) {
-            let child = self.0.as_ref().unwrap();
-            kill_process(Pid::from_child(child), Signal::INT).unwrap();
-        }
-
-        /// Waits until it has closed the camera, which is a memfd.
-        fn until_it_lets_go(&self) {
-            let files = format!("/proc/{}/fd", self.0.as_ref().unwrap().id());
-            let begun = Instant::now();
-            while std::fs::read_dir(&files).unwrap().flatten().any(|file| {
+    /// Waits until the producer has closed the camera, which is a memfd.
+    fn until_it_lets_go(producer: &Producer) {
+        let files = format!("/proc/{}/fd", producer.0.id());
+        until("the camera is let go", || {
+            !std::fs::read_dir(&files).unwrap().flatten().any(|file| {
                 std::fs::read_link(file.path()).is_ok_and(|to| to.to_string_lossy().contains("memfd:camera"))
-            }) {
-                assert!(begun.elapsed() < WATCHDOG, "the camera is not let go");
-                std::thread::sleep(Duration::from_millis(2));
-            }
-        }
-
-        fn outcome(mut self) -> (Option<i32>, String, String) {
-            outcome(self.0.take().unwrap())
-        }
-
-        fn summary(self) -> (Summary, String) {
-            let (code, out, errors) = self.outcome();
-            assert_eq!(code, Some(0), "{errors}");
-            (serde_json::from_str(out.lines().last().unwrap()).unwrap(), errors)
-        }
+            })
+        });
     }
 
-    impl Drop for Producer {
-        fn drop(&mut self) {
-            if self.0.is_some() {
-                self.interrupt();
-                let _ = outcome(self.0.take().unwrap());
-            }
-        }
-    }
-
-    fn attach(name: &StreamName) -> Subscriber {
-        let mut options = SubscriberOptions::default();
-        options.patience = WATCHDOG;
-        Subscriber::attach_with(name, options).unwrap()
-    }
-
-    fn next(viewer: &mut Subscriber) -> framebus::Frame {
-        assert!(viewer.wait(Instant::now() + WATCHDOG).unwrap(), "no frame comes");
-        viewer.next().unwrap().unwrap()
+    /// The end of a producer that ends by itself, and well.
+    fn well(producer: Producer) -> Outcome {
+        let outcome = producer.outcome(false);
+        assert!(outcome.status.success(), "{}", outcome.errors);
+        outcome
     }
 
     #[test]
@@ -182,9 +121,9 @@ mod camera {
             ("/proc/self/status", "it is no V4L2 device, expected one like /dev/video0"),
             (folder.path().to_str().unwrap(), "expected a device like /dev/video0"),
         ] {
-            let (code, _, errors) = outcome(command(&stream("none"), device, &[]).spawn().unwrap());
-            assert_eq!(code, Some(1), "{errors}");
-            assert!(errors.contains(expected), "{errors}");
+            let outcome = start(&stream("none"), device, &[]).outcome(false);
+            assert_eq!(outcome.status.code(), Some(1), "{}", outcome.errors);
+            assert!(outcome.errors.contains(expected), "{}", outcome.errors);
         }
     }
 
@@ -193,7 +132,7 @@ mod camera {
         let Some(camera) = Camera::new("well") else { return };
         let name = stream("yuyv");
         let producer = camera.start(&name, &["--frames", "25", "--await-viewers", "1"]);
-        let mut viewer = attach(&name);
+        let mut viewer = attach(&name, false);
         let shape = ImageShape::new(64, 48, PixelFormat::Yuyv).unwrap();
         assert_eq!(viewer.content(), &framebus::Content::Image(shape));
         assert_eq!(viewer.rate().unwrap().hz(), 30.0);
@@ -204,7 +143,8 @@ mod camera {
             let info = frame.info();
             assert!(info.publish_ns >= info.capture_ns + 4_999_000, "{info:?}");
         }
-        let (summary, errors) = producer.summary();
+        let outcome = well(producer);
+        let (summary, errors) = (outcome.summary(), outcome.errors);
         assert_eq!((summary.published, summary.restarts), (25, 0));
         // Each tenth number is left out.
         assert!(summary.lost >= 2, "{summary:?}");
@@ -212,36 +152,48 @@ mod camera {
     }
 
     #[test]
+    fn the_stream_promises_the_rate_that_the_camera_has_and_not_the_one_asked_for() {
+        let Some(camera) = Camera::new("well") else { return };
+        let name = stream("rate");
+        let producer = camera.start(&name, &["--rate", "20"]);
+        assert_eq!(attach(&name, false).rate().unwrap().hz(), 15.0);
+        producer.interrupt();
+        let errors = well(producer).errors;
+        assert!(errors.contains("has no rate of 20 Hz in this mode"), "{errors}");
+    }
+
+    #[test]
     fn motion_jpeg_is_published_as_rgb_where_it_alone_has_the_size() {
         let Some(camera) = Camera::new("well") else { return };
         let name = stream("jpeg");
         let producer = camera.start(&name, &["--width", "128"]);
-        let mut viewer = attach(&name);
+        let mut viewer = attach(&name, false);
         let frame = next(&mut viewer);
         assert_eq!(frame.len(), 128 * 96 * 3);
         assert!(frame[..3].iter().zip([200, 30, 60]).all(|(&found, expected)| found.abs_diff(expected) < 8));
         drop(frame);
         producer.interrupt();
-        assert!(producer.summary().1.contains("gives 128 × 96 rgb8 (MJPG) at 30 Hz"));
+        assert!(well(producer).errors.contains("gives 128 × 96 rgb8 (MJPG) at 30 Hz"));
     }
 
     #[test]
     fn a_camera_that_can_not_be_had_as_asked_is_an_error_that_says_what_there_is() {
         let Some(camera) = Camera::new("well") else { return };
-        let (code, _, errors) = camera.start(&stream("size"), &["--width", "99"]).outcome();
-        assert_eq!(code, Some(2));
+        let outcome = camera.start(&stream("size"), &["--width", "99"]).outcome(false);
+        assert_eq!(outcome.status.code(), Some(2));
         assert!(
-            errors.contains("it has no mode of 99 × any that can be published; it has yuyv, YUYV: 64 × 48"),
-            "{errors}"
+            outcome.errors.contains("it has no mode of 99 × any that can be published; it has yuyv, YUYV: 64 × 48"),
+            "{}",
+            outcome.errors
         );
         camera.fare("busy");
-        let (code, _, errors) = camera.start(&stream("busy"), &[]).outcome();
-        assert_eq!(code, Some(1));
-        assert!(errors.contains("another program captures from it"), "{errors}");
+        let outcome = camera.start(&stream("busy"), &[]).outcome(false);
+        assert_eq!(outcome.status.code(), Some(1));
+        assert!(outcome.errors.contains("another program captures from it"), "{}", outcome.errors);
         camera.fare("strange");
-        let (code, _, errors) = camera.start(&stream("strange"), &[]).outcome();
-        assert_eq!(code, Some(1));
-        assert!(errors.contains("its driver's answers make no sense"), "{errors}");
+        let outcome = camera.start(&stream("strange"), &[]).outcome(false);
+        assert_eq!(outcome.status.code(), Some(1));
+        assert!(outcome.errors.contains("its driver's answers make no sense"), "{}", outcome.errors);
     }
 
     #[test]
@@ -249,21 +201,22 @@ mod camera {
         let Some(camera) = Camera::new("clock") else { return };
         let name = stream("clock");
         let producer = camera.start(&name, &[]);
-        let mut viewer = attach(&name);
+        let mut viewer = attach(&name, false);
         let asked_ns = framebus::now_ns();
         let frame = next(&mut viewer);
         let frame = if frame.info().publish_ns < asked_ns { next(&mut viewer) } else { frame };
         assert!(frame.info().capture_ns <= frame.info().publish_ns);
         drop(frame);
         producer.interrupt();
-        let (_, errors) = producer.summary();
+        let errors = well(producer).errors;
         assert_eq!(errors.matches("does not say in CLOCK_MONOTONIC when a frame was taken").count(), 1, "{errors}");
     }
 
     #[test]
     fn damaged_frames_are_left_out_and_said_once() {
         let Some(camera) = Camera::new("damaged") else { return };
-        let (summary, errors) = camera.start(&stream("damaged"), &["--frames", "5"]).summary();
+        let outcome = well(camera.start(&stream("damaged"), &["--frames", "5"]));
+        let (summary, errors) = (outcome.summary(), outcome.errors);
         assert!(summary.abandoned >= 4, "{summary:?}");
         assert_eq!(errors.matches("the driver says that its data is damaged").count(), 1, "{errors}");
     }
@@ -273,30 +226,29 @@ mod camera {
         let Some(camera) = Camera::new("well") else { return };
         let name = stream("unplugged");
         let producer = camera.start(&name, &[]);
-        let mut viewer = attach(&name);
+        let mut viewer = attach(&name, false);
         let epoch = viewer.epoch();
         let before = next(&mut viewer).info().sequence;
         camera.unplug();
-        producer.until_it_lets_go();
+        until_it_lets_go(&producer);
         let last = viewer.latest().unwrap().map_or(before, |frame| frame.info().sequence);
         camera.fare("well");
         assert!(next(&mut viewer).info().sequence > last);
         assert_eq!(viewer.epoch(), epoch);
         camera.unplug();
-        producer.until_it_lets_go();
+        until_it_lets_go(&producer);
         camera.fare("other");
-        let (code, out, errors) = producer.outcome();
-        assert_eq!(code, Some(1), "{errors}");
-        assert!(errors.contains("came back as another camera, start this producer anew"), "{errors}");
-        let summary: Summary = serde_json::from_str(out.lines().last().unwrap()).unwrap();
-        assert_eq!(summary.restarts, 1, "{errors}");
+        let outcome = producer.outcome(false);
+        assert_eq!(outcome.status.code(), Some(1), "{}", outcome.errors);
+        assert!(outcome.errors.contains("came back as another camera, start this producer anew"), "{}", outcome.errors);
+        assert_eq!(outcome.summary().restarts, 1, "{}", outcome.errors);
         // Where that is not wanted, it is the end.
         camera.fare("well");
         let producer = camera.start(&name, &["--no-restart"]);
-        next(&mut attach(&name));
+        next(&mut attach(&name, false));
         camera.unplug();
-        let (code, _, errors) = producer.outcome();
-        assert_eq!(code, Some(1));
-        assert!(errors.contains("is gone: it was unplugged"), "{errors}");
+        let outcome = producer.outcome(false);
+        assert_eq!(outcome.status.code(), Some(1));
+        assert!(outcome.errors.contains("is gone: it was unplugged"), "{}", outcome.errors);
     }
 }

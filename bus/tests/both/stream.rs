@@ -109,6 +109,9 @@ fn frames_are_accounted_for() {
     drop(publisher.loan().unwrap());
     assert_eq!(publisher.counters().abandoned, 1);
     assert_eq!(publish(&mut publisher, 0), 16, "an abandoned loan uses no sequence");
+    publisher.loan().unwrap().discard();
+    assert_eq!(publisher.counters().abandoned, 1);
+    assert_eq!(publish(&mut publisher, 0), 17, "nor does one that is given back");
 }
 
 #[test]

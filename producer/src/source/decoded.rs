@@ -3,6 +3,7 @@
 //! A thread of its own reads, decodes and converts ahead, into a bounded channel, so that a large picture makes no frame
 //! late.
 
+use std::fmt;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -89,6 +90,20 @@ pub(crate) fn shape_of_stream(order: &Order, source: &str) -> anyhow::Result<Ima
         ));
     }
     Ok(shape)
+}
+
+/// Refuses `what` where it has not the stream's size: pictures are converted, and not scaled.
+pub(crate) fn check_size(what: impl fmt::Display, found: (u32, u32), shape: &ImageShape) -> anyhow::Result<()> {
+    let (width, height) = found;
+    if found == (shape.width(), shape.height()) {
+        return Ok(());
+    }
+    Err(usage!(
+        "can not publish {what}: it is {width} × {height}, the stream {} × {}; all images must have the stream's size: \
+         scale it, change the config, or give --width {width} --height {height}",
+        shape.width(),
+        shape.height()
+    ))
 }
 
 /// The formats that images are converted to.

@@ -15,10 +15,9 @@ use framebus::{ImageShape, PixelFormat, Rate};
 use image::codecs::gif::GifDecoder;
 use image::{AnimationDecoder, Delay, DynamicImage, ImageDecoder, ImageError, Limits};
 
-use super::decoded::{Decoded, Frames, frame_of, shape_of_stream};
+use super::decoded::{Decoded, Frames, check_size, frame_of, shape_of_stream};
 use super::{Order, Told};
 use crate::stop::Stop;
-use framebus_program::usage;
 
 /// Shorter delays mean nothing.
 const LEAST_DELAY_MS: u32 = 20;
@@ -54,16 +53,8 @@ impl Gif {
     pub(crate) fn prepare(&mut self, order: &Order) -> anyhow::Result<()> {
         let name = format!("gif:{}", self.path.display());
         let shape = shape_of_stream(order, &name)?;
-        let (width, height) = (self.shape.width(), self.shape.height());
-        if (width, height) != (shape.width(), shape.height()) {
-            return Err(usage!(
-                "can not publish {name} on stream {}: it is {width} × {height}, the stream {} × {}; scale it, change the \
-                 config, or give --width {width} --height {height}",
-                order.name,
-                shape.width(),
-                shape.height()
-            ));
-        }
+        let own = (self.shape.width(), self.shape.height());
+        check_size(format_args!("{name} on stream {}", order.name), own, &shape)?;
         let (path, start_over) = (self.path.clone(), order.start_over);
         self.decoded.start(move |frames| decode_all(&path, &shape, start_over, frames))
     }
@@ -229,8 +220,8 @@ mod tests {
         assert_eq!(
             gif.prepare(&Order { content, ..order(PixelFormat::Rgb8, false) }).unwrap_err().to_string(),
             format!(
-                "can not publish gif:{path} on stream test/gif: it is 4 × 2, the stream 5 × 2; scale it, change the config, \
-                 or give --width 4 --height 2"
+                "can not publish gif:{path} on stream test/gif: it is 4 × 2, the stream 5 × 2; all images must have the \
+                 stream's size: scale it, change the config, or give --width 4 --height 2"
             )
         );
     }

@@ -10,7 +10,7 @@ use framebus::{ImageShape, PixelFormat};
 use image::{ColorType, ImageDecoder, ImageReader};
 
 use super::Order;
-use super::decoded::{Decoded, Frames, frame_of, shape_of_stream};
+use super::decoded::{Decoded, Frames, check_size, frame_of, shape_of_stream};
 use crate::stop::Stop;
 use framebus_program::usage;
 
@@ -39,7 +39,8 @@ impl Images {
 
     pub(crate) fn prepare(&mut self, order: &Order) -> anyhow::Result<()> {
         let shape = shape_of_stream(order, "images")?;
-        check_size(&self.files[0], (self.first_shape.width(), self.first_shape.height()), &shape)?;
+        let first = (self.first_shape.width(), self.first_shape.height());
+        check_size(format_args!("image {}", self.files[0].display()), first, &shape)?;
         let (files, start_over) = (self.files.clone(), order.start_over);
         self.decoded.start(move |frames| decode_all(&files, &shape, start_over, frames))
     }
@@ -87,20 +88,6 @@ fn shape_of(file: &Path) -> anyhow::Result<ImageShape> {
     ImageShape::new(width, height, format).with_context(unreadable)
 }
 
-fn check_size(file: &Path, found: (u32, u32), shape: &ImageShape) -> anyhow::Result<()> {
-    let (width, height) = found;
-    if found == (shape.width(), shape.height()) {
-        return Ok(());
-    }
-    Err(usage!(
-        "can not publish image {}: it is {width} × {height}, the stream {} × {}; all images must have the stream's size: \
-         scale it, change the config, or give --width {width} --height {height}",
-        file.display(),
-        shape.width(),
-        shape.height()
-    ))
-}
-
 /// Decodes until the files or the readers are at their end.
 fn decode_all(files: &[PathBuf], shape: &ImageShape, start_over: bool, frames: &Frames) {
     loop {
@@ -121,7 +108,7 @@ fn decode(file: &Path, shape: &ImageShape) -> anyhow::Result<Vec<u8>> {
     let unreadable = || format!("can not read image {}", file.display());
     let reader = ImageReader::open(file).and_then(ImageReader::with_guessed_format).with_context(unreadable)?;
     let picture = reader.decode().with_context(unreadable)?;
-    check_size(file, (picture.width(), picture.height()), shape)?;
+    check_size(format_args!("image {}", file.display()), (picture.width(), picture.height()), shape)?;
     Ok(frame_of(picture, shape))
 }
 

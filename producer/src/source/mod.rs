@@ -342,6 +342,11 @@ impl Source {
     }
 }
 
+/// Whether two shapes are the same but for the distance of their rows: then frames are copied, without conversion.
+fn differ_in_padding_only(one: &ImageShape, other: &ImageShape) -> bool {
+    (one.width(), one.height(), one.format()) == (other.width(), other.height(), other.format())
+}
+
 /// The source ended where it should not.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]

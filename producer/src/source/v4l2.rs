@@ -34,7 +34,7 @@ use super::again::{self, Again};
 use super::v4l2_frame::{copy, decode, lost_between, taken_ns};
 use super::v4l2_modes::{Choice, Pixels};
 use super::v4l2_open::{Set, set_up};
-use super::{Arrival, Opening, Order, Told, Wish, Written};
+use super::{Arrival, Opening, Order, Told, Wish, Written, differ_in_padding_only};
 use crate::report::aside;
 
 /// One is ours, one is filled, and two are there should we be late.
@@ -122,8 +122,7 @@ impl V4l2 {
                 order.content
             ));
         };
-        let key = |shape: &ImageShape| (shape.width(), shape.height(), shape.format());
-        if key(shape) != key(&self.slot_shape) {
+        if !differ_in_padding_only(shape, &self.slot_shape) {
             return Err(usage!(
                 "can not publish v4l2:{} on stream {}: the camera gives {}, the stream is {shape}",
                 self.path,

@@ -9,7 +9,7 @@
 use framebus::{Content, ImageShape, PixelFormat, Rate};
 
 use super::input::{Ended, Input};
-use super::{Arrival, CutOff, Order, Told, Written, written};
+use super::{Arrival, CutOff, Order, Told, Written, differ_in_padding_only, written};
 use framebus_program::usage;
 
 /// A header is one line; more than this is something else.
@@ -119,13 +119,14 @@ impl Y4m {
         let Content::Image(shape) = &order.content else {
             return Err(usage!("can not publish {name} on stream {}: it carries {}", order.name, order.content));
         };
-        let key = |shape: &ImageShape| (shape.width(), shape.height(), shape.format());
-        if key(shape) != key(&own) {
-            let (width, height, format) = key(&own);
+        if !differ_in_padding_only(shape, &own) {
             return Err(usage!(
                 "can not publish {name} on stream {}: the video is {own}, the stream {shape}; convert the video, change the \
-                 config, or give --width {width} --height {height} --format {format}",
-                order.name
+                 config, or give --width {} --height {} --format {}",
+                order.name,
+                own.width(),
+                own.height(),
+                own.format()
             ));
         }
         if order.start_over {

@@ -19,7 +19,20 @@ pub fn stream(of: &str) -> StreamName {
     StreamName::new(&format!("test-{}-{of}", std::process::id()), "camera").unwrap()
 }
 
-/// A producer with pipes at both ends; ended by drop.
+/// A producer with pipes at both ends, and no config but what `arguments` name.
+pub fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_producer"));
+    command
+        .args(arguments)
+        .current_dir(std::env::temp_dir())
+        .env_remove("FRAMEBUS_CONFIG")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
+}
+
+/// A producer that runs; ended by drop.
 pub struct Producer(pub Child);
 
 /// What a producer has left when it has ended.
@@ -32,16 +45,12 @@ pub struct Outcome {
 impl Producer {
     /// Starts it, with no config but what `arguments` name.
     pub fn start(arguments: &[&str]) -> Self {
-        let child = Command::new(env!("CARGO_BIN_EXE_producer"))
-            .args(arguments)
-            .current_dir(std::env::temp_dir())
-            .env_remove("FRAMEBUS_CONFIG")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        Self(child)
+        Self::start_with(&mut command(arguments))
+    }
+
+    /// Starts a [`command`] that was changed.
+    pub fn start_with(command: &mut Command) -> Self {
+        Self(command.spawn().unwrap())
     }
 
     pub fn write(&mut self, bytes: &[u8]) {

@@ -1,10 +1,13 @@
-//! What the programs have in common: the log on standard error, Ctrl-C, errors and exit codes, the list of streams.
+//! What the programs have in common: the log on standard error, Ctrl-C, errors and exit codes, the list of streams and
+//! their rates.
 #![forbid(unsafe_code)]
 
 mod failure;
 mod interrupt;
+mod pace;
 mod streams;
 
 pub use failure::{UsageError, exit_code, finish};
 pub use interrupt::{on_interrupt, start_log};
+pub use pace::{Pace, Progress, Seen};
 pub use streams::{backends, list, publisher_state, stream_json};

@@ -20,6 +20,7 @@ pub fn stream(name: &str) -> Stream {
         nominal_hz: Some(30.0),
         publisher: PublisherState::Alive,
         publisher_pid: Some(4000),
+        base_sequence: 0,
         last_sequence: 300,
         age_ns: Some(10_000_000),
         refused: 0,

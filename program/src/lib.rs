@@ -1,13 +1,15 @@
-//! What the programs have in common: the log on standard error, Ctrl-C, errors and exit codes, the list of streams and
-//! their rates.
+//! What the programs have in common: the log on standard error, Ctrl-C, errors and exit codes, the list of streams, their
+//! rates, and latencies.
 #![forbid(unsafe_code)]
 
 mod failure;
 mod interrupt;
+mod latency;
 mod pace;
 mod streams;
 
 pub use failure::{UsageError, exit_code, finish};
 pub use interrupt::{on_interrupt, start_log};
+pub use latency::Latencies;
 pub use pace::{Pace, Progress, Seen};
 pub use streams::{backends, list, publisher_state, stream_json};

@@ -246,7 +246,7 @@ mod tests {
 
     #[test]
     fn the_last_words_explain_what_was_not_seen() {
-        let mut figures = Figures::new("robot/front".into(), "viewer".into()).unwrap();
+        let mut figures = Figures::new("robot/front".into(), "viewer".into());
         figures.saw(3, 0, 0, Some(1500));
         figures.saw(13, 0, 500_000_000, Some(2500));
         let counts = Counts {
@@ -272,7 +272,7 @@ mod tests {
 
     #[test]
     fn a_live_line_has_all_figures() {
-        let mut figures = Figures::new("robot/front".into(), "viewer".into()).unwrap();
+        let mut figures = Figures::new("robot/front".into(), "viewer".into());
         let counts = Counts::default();
         let text = interval_text(&figures.end_interval(counts, Duration::from_secs(1), 0, 0), false, false);
         assert_eq!(text, "robot/front  0.0 Hz  no new frame  skipped 0  missed 0  held 0");

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use framebus::{Backend, StreamName, Subscriber, SubscriberOptions, now_ns};
-use hdrhistogram::Histogram;
+use framebus_program::Latencies;
 
 use super::look::StreamKey;
 
@@ -52,7 +52,7 @@ struct Shared {
 }
 
 struct Measured {
-    histogram: Histogram<u64>,
+    latencies: Latencies,
     fault: Option<String>,
 }
 
@@ -65,9 +65,7 @@ impl Probe {
     pub fn start(stream: &StreamKey) -> anyhow::Result<Self> {
         let name: StreamName = stream.name.parse()?;
         let backend: Backend = stream.backend.parse()?;
-        // A second and more all look alike here.
-        let histogram = Histogram::new_with_bounds(1, 60_000_000_000, 3)?;
-        let measured = Mutex::new(Measured { histogram, fault: None });
+        let measured = Mutex::new(Measured { latencies: Latencies::new(), fault: None });
         let shared = Arc::new(Shared { stop: AtomicBool::new(false), measured });
         let theirs = shared.clone();
         let thread = std::thread::Builder::new()
@@ -80,15 +78,11 @@ impl Probe {
     /// What was measured since the call before.
     pub fn read(&self) -> Reading {
         let mut measured = self.shared.lock();
-        let Measured { histogram, fault } = &*measured;
-        let latency = (!histogram.is_empty()).then(|| Latency {
-            frames: histogram.len(),
-            p50_ns: histogram.value_at_quantile(0.5),
-            p99_ns: histogram.value_at_quantile(0.99),
-            max_ns: histogram.max(),
-        });
+        let Measured { latencies, fault } = &*measured;
+        let frames = latencies.count();
+        let latency = latencies.read().map(|[p50_ns, p99_ns, max_ns]| Latency { frames, p50_ns, p99_ns, max_ns });
         let reading = Reading { latency, fault: fault.clone() };
-        measured.histogram.reset();
+        measured.latencies.clear();
         reading
     }
 }
@@ -140,7 +134,7 @@ impl Shared {
             drop(frame);
             // One that was there before us tells when we came, not how quick the bus is.
             if published > since {
-                self.lock().histogram.saturating_record(now.saturating_sub(published).max(1));
+                self.lock().latencies.record(now.saturating_sub(published));
             }
         }
         Ok(())

@@ -22,8 +22,8 @@ pub fn list(backends: &[Backend]) -> anyhow::Result<Vec<StreamStatus>> {
 }
 
 /// Whether somebody publishes: `alive`, `closed` or `gone`.
-pub fn publisher_state(stream: &StreamStatus) -> &'static str {
-    match stream.publisher {
+pub fn publisher_state(publisher: PublisherState) -> &'static str {
+    match publisher {
         PublisherState::Alive => "alive",
         PublisherState::Closed => "closed",
         _ => "gone",
@@ -55,7 +55,7 @@ pub fn stream_json(stream: &StreamStatus) -> Value {
         "stream": stream.name.to_string(),
         "content": stream.content.as_ref().map(Content::to_string),
         "rate_hz": stream.rate.map(|rate| rate.hz()),
-        "publisher": publisher_state(stream),
+        "publisher": publisher_state(stream.publisher),
         "publisher_pid": stream.publisher_pid,
         "last_sequence": stream.last_sequence,
         "age_ns": stream.age_ns,

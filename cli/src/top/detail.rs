@@ -1,12 +1,13 @@
 //! One stream: all that is known of it, its last two minutes, and each subscriber.
 
 use framebus::PublisherState;
+use framebus_program::duration;
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
 
-use super::format::{cut, duration, memory, rate};
+use super::format::{cut, memory, rate};
 use super::paint::{Paint, sign};
 use super::probe::Reading;
 use super::trouble::{self, Severity, Trouble};

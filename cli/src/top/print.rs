@@ -4,10 +4,10 @@ use std::io::Write;
 use std::time::Duration;
 
 use framebus::StreamStatus;
-use framebus_program::stream_json;
+use framebus_program::{duration, publisher_state, stream_json};
 use serde_json::{Value, json};
 
-use super::format::{duration, memory, rate};
+use super::format::{memory, rate};
 use super::look::StreamKey;
 use super::paint::sign;
 use super::rows;
@@ -85,8 +85,7 @@ fn width(stream: &Watched) -> usize {
 fn pid_word(stream: &Watched) -> &'static str {
     match stream.now.publisher {
         framebus::PublisherState::Alive => "?",
-        framebus::PublisherState::Closed => "closed",
-        _ => "gone",
+        publisher => publisher_state(publisher),
     }
 }
 

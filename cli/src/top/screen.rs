@@ -1,12 +1,13 @@
 //! The whole screen: a bar on top, the table or one stream, what is wrong with the row under the cursor, and the keys.
 
+use framebus_program::duration;
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Clear, Padding, Paragraph};
 
 use super::detail::{self, Detail};
-use super::format::{cut, duration, memory};
+use super::format::{cut, memory};
 use super::paint::{Paint, sign};
 use super::probe::Reading;
 use super::rows::{self, Row, What, rows};

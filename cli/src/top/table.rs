@@ -1,13 +1,14 @@
 //! The table: streams, their subscribers below them, and as many columns as the terminal is wide.
 
 use framebus::PublisherState;
+use framebus_program::duration;
 use ratatui::Frame;
 use ratatui::layout::{Alignment, Constraint, Rect};
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Cell, Paragraph, Row as TableRow, Table};
 
-use super::format::{cut, duration, memory, rate};
+use super::format::{cut, memory, rate};
 use super::paint::{Paint, sign};
 use super::probe;
 use super::rows::{Fold, Row, What};

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use framebus::{Backend, Content, StreamStatus, SubscriberStatus};
-use framebus_program::{backends, duration, list, publisher_state, stream_json};
+use framebus_program::{backends, duration, list, no_streams, publisher_state, stream_json};
 
 /// Lists streams, without touching them.
 #[derive(clap::Args)]
@@ -31,10 +31,8 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
         }
     }
     if streams.is_empty() && !arguments.json {
-        match prefix {
-            "" => eprintln!("no streams; framebus demo makes some"),
-            prefix => eprintln!("no streams whose name begins with {prefix}; framebus ls shows all"),
-        }
+        let (what, remedy) = no_streams(prefix);
+        eprintln!("{what}; {remedy}");
     }
     Ok(0)
 }

@@ -21,6 +21,14 @@ pub fn list(backends: &[Backend]) -> anyhow::Result<Vec<StreamStatus>> {
     Ok(streams)
 }
 
+/// That there is none whose name begins so, and what to do about it.
+pub fn no_streams(prefix: &str) -> (String, String) {
+    match prefix {
+        "" => ("no streams".to_owned(), "framebus demo makes some".to_owned()),
+        prefix => (format!("no streams whose name begins with {prefix}"), "framebus ls shows all".to_owned()),
+    }
+}
+
 /// Whether somebody publishes: `alive`, `closed` or `gone`.
 pub fn publisher_state(publisher: PublisherState) -> &'static str {
     match publisher {

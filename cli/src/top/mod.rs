@@ -9,6 +9,7 @@
 //! It only looks: the segments are mapped read-only for a moment, once an interval, and nobody notices. The one exception is
 //! the probe, a subscriber of its own on one stream, which runs only where somebody presses `l`.
 
+mod cells;
 mod detail;
 mod format;
 mod history;
@@ -83,11 +84,10 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
         backends: framebus_program::backends(arguments.backend.as_ref()),
         prefix: arguments.prefix.clone().unwrap_or_default(),
     };
+    framebus_program::on_interrupt(&stop).context("can not catch Ctrl-C")?;
     if arguments.once || arguments.json {
-        framebus_program::on_interrupt(&stop).context("can not catch Ctrl-C")?;
         print(arguments, &source, &stop)?;
     } else {
-        framebus_program::on_interrupt(&stop).context("can not catch signals")?;
         terminal::run(arguments, &source, &stop)?;
     }
     Ok(0)
@@ -112,12 +112,9 @@ fn print(arguments: &Arguments, source: &Source, stop: &AtomicBool) -> anyhow::R
         let mut out = std::io::stdout().lock();
         match arguments.json {
             true => print::json(&mut out, &watch, &statuses)?,
-            false if watch.streams.is_empty() && source.prefix.is_empty() => {
-                eprintln!("no streams; framebus demo makes some");
-            }
             false if watch.streams.is_empty() => {
-                let prefix = &source.prefix;
-                eprintln!("no streams whose name begins with {prefix}; framebus ls shows all");
+                let (what, remedy) = framebus_program::no_streams(&source.prefix);
+                eprintln!("{what}; {remedy}");
             }
             false => print::text(&mut out, &watch, arguments.sort)?,
         }

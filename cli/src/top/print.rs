@@ -4,93 +4,64 @@ use std::io::Write;
 use std::time::Duration;
 
 use framebus::StreamStatus;
-use framebus_program::{duration, publisher_state, stream_json};
+use framebus_program::stream_json;
 use serde_json::{Value, json};
 
-use super::format::{memory, rate};
+use super::cells::{self, Column};
 use super::look::StreamKey;
 use super::paint::sign;
 use super::rows;
 use super::trouble::{self, Severity, Trouble};
 use super::ui::{Sort, Ui};
-use super::watch::{Watch, Watched, WatchedSubscriber};
+use super::watch::{Watch, Watched};
+
+/// The columns between name and trouble, and their widths.
+const COLUMNS: [(Column, usize); 8] = [
+    (Column::Pid, 7),
+    (Column::Hz, 6),
+    (Column::Age, 8),
+    (Column::Skipped, 6),
+    (Column::Missed, 6),
+    (Column::Drops, 6),
+    (Column::Held, 6),
+    (Column::Memory, 8),
+];
 
 /// One look as text, in the order asked for.
 pub fn text(out: &mut impl Write, watch: &Watch, sort: Sort) -> std::io::Result<()> {
     let width = watch.streams.values().map(width).max().unwrap_or(0).max(22);
-    writeln!(
-        out,
-        "  {:<width$} {:>7} {:>6} {:>8} {:>6} {:>6} {:>6} {:>6} {:>8}  TROUBLE",
-        "STREAM / subscriber", "PID", "HZ", "AGE", "SKIP/s", "MISS/s", "DROP/s", "HELD", "MEMORY"
-    )?;
+    let row = |sign: &str, name: &str, cell: &dyn Fn(Column) -> String, trouble: &str| {
+        let cells: String = COLUMNS.iter().map(|&(column, width)| format!(" {:>width$}", cell(column))).collect();
+        format!("{sign} {name:<width$}{cells}  {trouble}").trim_end().to_owned()
+    };
+    let head = |column: Column| column.head().to_owned();
+    writeln!(out, "{}", row(" ", Column::Name.head().trim(), &head, Column::Trouble.head()))?;
     for stream in rows::streams(watch, &Ui::new(Duration::ZERO, sort)) {
-        let (now, rates) = (&stream.now, &stream.rates);
         let troubles = trouble::of_stream(stream, watch.at_ns);
-        let pid = now.publisher_pid.map_or_else(|| pid_word(stream).to_owned(), |pid| pid.to_string());
-        let line = format!(
-            "{} {:<width$} {pid:>7} {:>6} {:>8} {:>6} {:>6} {:>6} {:>6} {:>8}  {}",
-            sign(trouble::severity(&troubles)),
-            now.key.name,
-            hz(rates.published_hz),
-            now.age_ns.map_or("–".to_owned(), duration),
-            "",
-            "",
-            hz(rates.refused_hz),
-            format!("{}/{}", now.held(), now.slots),
-            memory(now.resident_bytes),
-            words(&troubles)
-        );
-        writeln!(out, "{}", line.trim_end())?;
+        let cell = |column| cells::of_stream(column, stream);
+        let sign = sign(trouble::severity(&troubles));
+        writeln!(out, "{}", row(sign, &stream.now.key.name, &cell, &words(&troubles)))?;
         for subscriber in &stream.subscribers {
-            text_of_subscriber(out, stream, subscriber, width)?;
+            let troubles = trouble::of_subscriber(stream, subscriber);
+            let cell = |column| cells::of_subscriber(column, stream, subscriber);
+            let name = format!("  {}", subscriber.now.holder.name());
+            writeln!(out, "{}", row(sign_of_subscriber(&troubles), &name, &cell, &words(&troubles)))?;
         }
     }
     Ok(())
 }
 
-fn text_of_subscriber(
-    out: &mut impl Write,
-    stream: &Watched,
-    subscriber: &WatchedSubscriber,
-    width: usize,
-) -> std::io::Result<()> {
-    let (now, rates) = (&subscriber.now, &subscriber.rates);
-    let troubles = trouble::of_subscriber(stream, subscriber);
-    let severity = trouble::severity(&troubles);
-    let line = format!(
-        "{} {:<width$} {:>7} {:>6} {:>8} {:>6} {:>6} {:>6} {:>6} {:>8}  {}",
-        if severity > Severity::Good { sign(severity) } else { " " },
-        format!("  {}", now.holder.name()),
-        now.holder.pid.map_or("?".to_owned(), |pid| pid.to_string()),
-        hz(rates.seen_hz),
-        match stream.now.last_sequence.saturating_sub(now.last_sequence) {
-            0 => String::new(),
-            frames => format!("-{frames} fr"),
-        },
-        hz(rates.skipped_hz),
-        hz(rates.missed_hz),
-        hz(rates.blamed_hz),
-        format!("{}/{}", now.held, stream.now.max_held),
-        "",
-        words(&troubles)
-    );
-    writeln!(out, "{}", line.trim_end())
+/// Below their stream, only those that need it have a sign.
+fn sign_of_subscriber(troubles: &[Trouble]) -> &'static str {
+    match trouble::severity(troubles) {
+        Severity::Good => " ",
+        severity => sign(severity),
+    }
 }
 
 fn width(stream: &Watched) -> usize {
     let labels = stream.subscribers.iter().map(|one| one.now.holder.name().chars().count() + 2);
     labels.chain([stream.now.key.name.chars().count()]).max().unwrap_or(0)
-}
-
-fn pid_word(stream: &Watched) -> &'static str {
-    match stream.now.publisher {
-        framebus::PublisherState::Alive => "?",
-        publisher => publisher_state(publisher),
-    }
-}
-
-fn hz(hz: Option<f64>) -> String {
-    hz.map_or("–".to_owned(), rate)
 }
 
 fn words(troubles: &[Trouble]) -> String {
@@ -141,4 +112,38 @@ fn troubles(troubles: &[Trouble]) -> Value {
 
 fn thousandths(value: f64) -> f64 {
     (value * 1000.0).round() / 1000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::top::testing::{look, robot};
+
+    fn printed(watch: &Watch) -> String {
+        let mut out = Vec::new();
+        text(&mut out, watch, Sort::Name).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn one_look_as_text_has_what_the_table_has() {
+        let mut watch = Watch::default();
+        robot().into_iter().for_each(|look| watch.take(look));
+        let expected = "\
+\u{20} STREAM / subscriber        PID     HZ      AGE SKIP/s MISS/s DROP/s   HELD   MEMORY  TROUBLE
+✖ robot/front               4000    2.0    10 ms                 28.0    2/3  2.6 MiB  drops 28.0/s due to slow (pid 4200)
+    recorder                4100    2.0        –      0      0      0    0/2
+✖   slow                    4200    2.0        –      0      0   28.0    2/2           the culprit: 28.0 frames/s \
+refused; holds all 2 it may
+✖ robot/imu                 gone      0    8.0 s                    0   0/18  4.0 KiB  publisher gone
+● robot/rear                4000   30.0    10 ms                    0   0/18  2.6 MiB
+    web                     4300   10.0    -2 fr   20.0      0      0    0/2
+";
+        assert_eq!(printed(&watch), expected);
+        // What has gone has no process and no figures any more.
+        watch.take(look(2.0, Vec::new()));
+        let text = printed(&watch);
+        let words: Vec<_> = text.lines().nth(1).unwrap().split_whitespace().collect();
+        assert_eq!(words.join(" "), "▲ robot/front – closed and removed 0 ns ago");
+    }
 }

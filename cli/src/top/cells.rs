@@ -4,6 +4,7 @@ use framebus::PublisherState;
 use framebus_program::{duration, publisher_state};
 
 use super::format::{memory, rate};
+use super::probe;
 use super::watch::{Watched, WatchedSubscriber};
 
 /// A column: what it tells of a stream, and what of a subscriber.
@@ -19,6 +20,9 @@ pub enum Column {
     Nominal,
     /// Of the newest frame; of a subscriber, how many frames it is behind.
     Age,
+    /// What our own probe measured in the last interval.
+    LatencyP50,
+    LatencyP99,
     Skipped,
     Missed,
     /// Frames refused, or refused because of it.
@@ -39,6 +43,8 @@ impl Column {
             Column::Hz => "HZ",
             Column::Nominal => "OF",
             Column::Age => "AGE",
+            Column::LatencyP50 => "LAT p50",
+            Column::LatencyP99 => "LAT p99",
             Column::Skipped => "SKIP/s",
             Column::Missed => "MISS/s",
             Column::Drops => "DROP/s",
@@ -49,6 +55,13 @@ impl Column {
             Column::Trouble => "TROUBLE",
         }
     }
+}
+
+/// What a subscriber calls itself; our own probe is told from others of its label.
+pub fn name(subscriber: &WatchedSubscriber) -> String {
+    let holder = &subscriber.now.holder;
+    let is_ours = holder.pid == Some(std::process::id()) && holder.label == probe::LABEL;
+    format!("{}{}", holder.name(), if is_ours { " (our probe)" } else { "" })
 }
 
 /// A stream's cell; names and troubles are told by whoever draws them. Of one that has vanished there is nothing to tell.
@@ -64,6 +77,15 @@ pub fn of_stream(column: Column, stream: &Watched) -> String {
         Column::Hz => number(rates.published_hz),
         Column::Nominal => now.nominal_hz.map_or_else(String::new, rate),
         Column::Age => now.age_ns.map_or_else(|| "–".to_owned(), duration),
+        Column::LatencyP50 | Column::LatencyP99 => stream.probe.as_ref().map_or_else(String::new, |probe| {
+            match (probe.latency, &probe.fault, column) {
+                (Some(latency), _, Column::LatencyP50) => duration(latency.p50_ns),
+                (Some(latency), ..) => duration(latency.p99_ns),
+                // There is no place for a probe.
+                (None, Some(fault), Column::LatencyP50) if fault.is_full => "full".to_owned(),
+                _ => "–".to_owned(),
+            }
+        }),
         Column::Drops => number(rates.refused_hz),
         Column::Late => number(rates.late_hz),
         Column::Held => format!("{}/{}", now.held(), now.slots),
@@ -84,9 +106,7 @@ pub fn of_subscriber(column: Column, stream: &Watched, subscriber: &WatchedSubsc
         Column::Missed => number(rates.missed_hz),
         Column::Drops => number(rates.blamed_hz),
         Column::Held => format!("{}/{}", now.held, stream.now.max_held),
-        Column::Name | Column::Nominal | Column::Late | Column::Memory | Column::Backend | Column::Trouble => {
-            String::new()
-        }
+        _ => String::new(),
     }
 }
 

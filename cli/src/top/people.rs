@@ -5,10 +5,10 @@ use ratatui::layout::{Alignment, Constraint, Rect};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Cell, Row as TableRow, Table};
 
-use super::cells::Column;
+use super::cells::{self, Column};
 use super::detail::Detail;
 use super::paint::{Paint, sign};
-use super::table::{is_ours, subscriber_cell};
+use super::table::subscriber_cell;
 use super::trouble::{self, Severity};
 use super::watch::{Watched, WatchedSubscriber};
 
@@ -77,13 +77,12 @@ pub fn draw(frame: &mut Frame, area: Rect, detail: &Detail, paint: Paint) {
 /// A subscriber's cells, in the order of [`COLUMNS`].
 fn cells(stream: &Watched, subscriber: &WatchedSubscriber, severity: Severity, paint: Paint) -> [Line<'static>; 12] {
     let now = &subscriber.now;
-    let ours = if is_ours(now.holder.pid, &now.holder.label) { " (our probe)" } else { "" };
     let cell = |column| Line::from(subscriber_cell(column, stream, subscriber, paint));
     let dropped = Span::raw(now.blamed.to_string());
     [
         Line::from(vec![
             Span::styled(sign(severity), paint.severity(severity)),
-            Span::raw(format!(" {}{ours}", now.holder.name())),
+            Span::raw(format!(" {}", cells::name(subscriber))),
         ]),
         cell(Column::Pid),
         cell(Column::Hz),

@@ -10,15 +10,18 @@ use ratatui::widgets::{Cell, Paragraph, Row as TableRow, Table};
 use super::cells::{self, Column};
 use super::format::cut;
 use super::paint::{Paint, sign};
-use super::probe;
+use super::probe::Reading;
 use super::rows::{Fold, Row, What};
 use super::trouble::{self, Severity};
-use super::ui::Ui;
+use super::ui::{Probed, Ui};
 use super::watch::{Watched, WatchedSubscriber};
 
-/// The columns of a terminal so wide. The words of trouble come as soon as there is room: they say it all.
-fn columns(width: u16) -> Vec<Column> {
+/// The columns of a terminal so wide. The words of trouble come as soon as there is room: they say it all. Latencies were asked
+/// for, so others give way to them.
+fn columns(width: u16, latency: bool) -> Vec<Column> {
     use Column::*;
+    let latency = latency && width >= 40;
+    let width = if latency { width - 16 } else { width };
     let since = |least: u16, column: Column| (width >= least).then_some(column);
     let all = [
         Some(Name),
@@ -26,6 +29,8 @@ fn columns(width: u16) -> Vec<Column> {
         Some(Hz),
         since(140, Nominal),
         Some(Age),
+        latency.then_some(LatencyP50),
+        latency.then_some(LatencyP99),
         since(70, Skipped),
         since(130, Missed),
         Some(Drops),
@@ -51,7 +56,7 @@ fn width(column: Column, name: u16) -> Constraint {
         Column::Trouble => Constraint::Fill(1),
         Column::Backend => Constraint::Length(10),
         Column::Memory => Constraint::Length(8),
-        Column::Pid | Column::Age => Constraint::Length(7),
+        Column::Pid | Column::Age | Column::LatencyP50 | Column::LatencyP99 => Constraint::Length(7),
         _ => Constraint::Length(6),
     }
 }
@@ -67,7 +72,7 @@ fn others(columns: &[Column]) -> u16 {
 
 /// Draws the table, and moves its first row so that the cursor is seen.
 pub fn draw(frame: &mut Frame, area: Rect, rows: &[Row], ui: &mut Ui, paint: Paint) {
-    let columns = columns(area.width);
+    let columns = columns(area.width, ui.probed == Probed::Shown);
     let page = usize::from(area.height.saturating_sub(1));
     ui.page = page.max(1);
     ui.first = ui.first.clamp((ui.index + 1).saturating_sub(ui.page), ui.index).min(rows.len().saturating_sub(1));
@@ -126,15 +131,9 @@ fn name(row: &Row) -> String {
         }
         What::Subscriber { subscriber, is_last } => {
             let branch = if *is_last { '└' } else { '├' };
-            let ours = is_ours(subscriber.now.holder.pid, &subscriber.now.holder.label);
-            format!("    {branch} {}{}", subscriber.now.holder.name(), if ours { " (our probe)" } else { "" })
+            format!("    {branch} {}", cells::name(subscriber))
         }
     }
-}
-
-/// Whether a subscriber is this program's own probe.
-pub fn is_ours(pid: Option<u32>, label: &str) -> bool {
-    pid == Some(std::process::id()) && label == probe::LABEL
 }
 
 fn name_line(row: &Row, width: usize, paint: Paint) -> Line<'static> {
@@ -188,6 +187,11 @@ fn stream_cell(column: Column, stream: &Watched, paint: Paint) -> Span<'static> 
         Column::Age if alive && trouble::age_severity(stream) > Severity::Good => {
             paint.severity(trouble::age_severity(stream))
         }
+        Column::LatencyP50 | Column::LatencyP99 => match &stream.probe {
+            Some(Reading { latency: None, fault: Some(fault) }) if fault.is_full => paint.severity(Severity::Attention),
+            Some(Reading { latency: Some(_), .. }) => Style::new(),
+            _ => paint.quiet(),
+        },
         Column::Drops if is_some(rates.refused_hz) => paint.severity(Severity::Bad),
         Column::Drops => number(rates.refused_hz, paint),
         Column::Late => number(rates.late_hz, paint),

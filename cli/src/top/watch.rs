@@ -9,6 +9,7 @@ use framebus_program::Pace;
 
 use super::history::{History, Sample};
 use super::look::{Holder, Look, Stream, StreamKey, Subscriber};
+use super::probe::Reading;
 use super::rates::{StreamRates, SubscriberRates};
 
 /// How long a stream that is gone is still shown.
@@ -34,6 +35,8 @@ pub struct Watched {
     /// In the order of their places.
     pub subscribers: Vec<WatchedSubscriber>,
     pub history: History,
+    /// What a probe of ours measured in the last interval; `None`: it has none.
+    pub probe: Option<Reading>,
     pace: Pace,
     /// How often another publisher was found, or a new stream of the name.
     pub restarts: u32,
@@ -83,6 +86,13 @@ impl Watch {
             }
         }
     }
+
+    /// Takes what the probes measured.
+    pub fn note(&mut self, readings: &BTreeMap<StreamKey, Reading>) {
+        for (key, stream) in &mut self.streams {
+            stream.probe = readings.get(key).cloned();
+        }
+    }
 }
 
 impl Watched {
@@ -94,6 +104,7 @@ impl Watched {
             rates: StreamRates::default(),
             subscribers,
             history: History::default(),
+            probe: None,
             restarts: 0,
             culprit: None,
             vanished_ns: None,
@@ -127,7 +138,8 @@ impl Watched {
         let culprit = culprit(&rates, &subscribers, left, at_ns).or(self.culprit);
         let restarts = self.restarts + u32::from(restarted);
         let (history, pace) = (self.history, self.pace);
-        let mut then = Self { now, rates, subscribers, history, pace, restarts, culprit, vanished_ns: None };
+        let mut then =
+            Self { now, rates, subscribers, history, probe: None, pace, restarts, culprit, vanished_ns: None };
         then.remember(at_ns);
         then
     }

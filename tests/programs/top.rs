@@ -163,6 +163,15 @@ fn json_has_what_ls_has_and_rates_and_trouble() {
     });
     assert_eq!((&object["kind"], &object["stream"]), (&Value::from("stream"), &Value::from(name.clone())));
     assert_eq!(object["publisher_pid"].as_u64(), Some(u64::from(producer.child.id())));
+    let mut command = framebus();
+    command.args(["ls", &name, "--json", "--backend", &backend().to_string()]);
+    let listed = Running::start(command).next_object();
+    for (listed, object) in [(&listed, &object), (&listed["subscribers"][0], &object["subscribers"][0])] {
+        let keys: Vec<_> =
+            listed.as_object().unwrap().keys().filter(|key| object.get(key.as_str()).is_none()).collect();
+        assert!(keys.is_empty() && !listed.as_object().unwrap().is_empty(), "{keys:?} are not in {object}");
+    }
+    assert!(object["latency_p50_ns"].is_null() && object["probe_error"].is_null(), "no probe runs unasked: {object}");
     let hoarder = &object["subscribers"][0];
     assert_eq!((hoarder["label"].as_str(), hoarder["trouble"][0]["severity"].as_str()), (Some("hoarder"), Some("bad")));
     assert!(hoarder["blamed_hz"].as_f64() > Some(0.0), "{object}");

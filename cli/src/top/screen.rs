@@ -181,8 +181,8 @@ s F6         sort by name, rate, age, drops,
              skipped, memory, trouble; r reverses
 /            filter by part of a name; Esc ends it
 + -          look less, or more often; p pauses
-l            latencies by subscribers of our own, which
-             take a place: of all, or of one stream
+l            latency by our own probes, which take a
+             place each: of all, or of one stream
 q Ctrl-C     quit
 
 HZ      frames published, or taken, a second

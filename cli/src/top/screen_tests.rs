@@ -313,3 +313,11 @@ fn the_row_under_the_cursor_is_always_on_the_screen() {
     keys.push(KeyCode::End);
     assert!(shown(&keys).contains("camera-49"));
 }
+
+#[test]
+fn the_help_is_seen_whole_on_a_usual_terminal() {
+    let shown = lines(&seen(&watch_of(robot()), (80, 24), &[KeyCode::Char('?')], true)).join("\n");
+    for line in HELP.lines() {
+        assert!(shown.contains(line), "{line:?} in\n{shown}");
+    }
+}

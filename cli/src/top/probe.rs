@@ -103,9 +103,7 @@ impl Probe {
         measured.latencies.clear();
         reading
     }
-}
 
-impl Probe {
     /// Tells it to end, without waiting for it.
     fn stop(&self) {
         self.shared.stop.store(true, Ordering::Relaxed);

@@ -20,7 +20,7 @@ use crate::segment::{Part, ReadMapping};
 use crate::site::{self, FoundLeases, Row, Segment, Site};
 use crate::subscriber::PublisherState;
 use crate::sync::Ordering::{Acquire, Relaxed};
-use crate::words::{NO_SLOT, pin, unpack};
+use crate::words::{pin, unpack};
 
 /// A stream as it is at this moment.
 #[derive(Clone, Debug)]
@@ -50,9 +50,12 @@ pub struct StreamStatus {
     pub publisher_pid: Option<u32>,
     /// What the publishers counted.
     pub counters: PublisherCounters,
-    /// The newest frame's; 0 before the first.
+    /// The newest frame's. Before the first one in these segments: that from which the stream goes on, which is
+    /// [`base_sequence`](Self::base_sequence).
     pub last_sequence: u64,
-    /// Time since the newest frame was published, ns; `None` before the first.
+    /// The last one in the segments before; 0 where the stream begins with these.
+    pub base_sequence: u64,
+    /// Time since the newest frame was published, ns; `None` before the first in these segments.
     pub age_ns: Option<u64>,
     /// Who reads it.
     pub subscribers: Vec<SubscriberStatus>,
@@ -131,7 +134,8 @@ fn describe(
         publisher,
         publisher_pid: set.as_ref().and_then(|set| set.holder_pid(Holder::Publisher)),
         counters: PublisherCounters::read(view.stats()),
-        last_sequence: if slot == NO_SLOT { 0 } else { last_sequence },
+        last_sequence,
+        base_sequence: header.base_sequence,
         age_ns: published_ns.map(|published| now_ns().saturating_sub(published)),
         subscribers: set.map_or(Vec::new(), |set| subscribers(&view, header, &name, &site, &set)),
         name,

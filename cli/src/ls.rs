@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use framebus::{Backend, Content, StreamStatus, SubscriberStatus};
-use framebus_program::{backends, list, publisher_state, stream_json};
+use framebus_program::{backends, duration, list, no_streams, publisher_state, stream_json};
 
 /// Lists streams, without touching them.
 #[derive(clap::Args)]
@@ -31,10 +31,8 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
         }
     }
     if streams.is_empty() && !arguments.json {
-        match prefix {
-            "" => eprintln!("no streams; framebus demo makes some"),
-            prefix => eprintln!("no streams whose name begins with {prefix}; framebus ls shows all"),
-        }
+        let (what, remedy) = no_streams(prefix);
+        eprintln!("{what}; {remedy}");
     }
     Ok(0)
 }
@@ -44,8 +42,8 @@ fn print(out: &mut impl Write, stream: &StreamStatus) -> std::io::Result<()> {
     let rate = stream.rate.map_or(String::new(), |rate| format!(" at {rate}"));
     writeln!(out, "{}  {content}{rate}", stream.name)?;
     let publisher = match stream.publisher_pid {
-        Some(pid) => format!("{} (pid {pid})", publisher_state(stream)),
-        None => publisher_state(stream).to_owned(),
+        Some(pid) => format!("{} (pid {pid})", publisher_state(stream.publisher)),
+        None => publisher_state(stream.publisher).to_owned(),
     };
     let age = stream
         .age_ns
@@ -75,8 +73,4 @@ fn print(out: &mut impl Write, stream: &StreamStatus) -> std::io::Result<()> {
         )?;
     }
     Ok(())
-}
-
-fn duration(ns: u64) -> String {
-    format!("{:.1?}", std::time::Duration::from_nanos(ns))
 }

@@ -21,9 +21,17 @@ pub fn list(backends: &[Backend]) -> anyhow::Result<Vec<StreamStatus>> {
     Ok(streams)
 }
 
+/// That there is none whose name begins so, and what to do about it.
+pub fn no_streams(prefix: &str) -> (String, String) {
+    match prefix {
+        "" => ("no streams".to_owned(), "framebus demo makes some".to_owned()),
+        prefix => (format!("no streams whose name begins with {prefix}"), "framebus ls shows all".to_owned()),
+    }
+}
+
 /// Whether somebody publishes: `alive`, `closed` or `gone`.
-pub fn publisher_state(stream: &StreamStatus) -> &'static str {
-    match stream.publisher {
+pub fn publisher_state(publisher: PublisherState) -> &'static str {
+    match publisher {
         PublisherState::Alive => "alive",
         PublisherState::Closed => "closed",
         _ => "gone",
@@ -55,7 +63,7 @@ pub fn stream_json(stream: &StreamStatus) -> Value {
         "stream": stream.name.to_string(),
         "content": stream.content.as_ref().map(Content::to_string),
         "rate_hz": stream.rate.map(|rate| rate.hz()),
-        "publisher": publisher_state(stream),
+        "publisher": publisher_state(stream.publisher),
         "publisher_pid": stream.publisher_pid,
         "last_sequence": stream.last_sequence,
         "age_ns": stream.age_ns,

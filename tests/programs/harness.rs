@@ -66,7 +66,9 @@ impl TestStream {
 
     /// Waits until it has a frame with at least this sequence; returns the newest one's.
     pub fn wait_for_frame(&self, sequence: u64) -> u64 {
-        let reached = || self.status().map(|status| status.last_sequence).filter(|&last| last >= sequence);
+        // A new epoch tells from where it goes on before it has a frame.
+        let status = || self.status().filter(|status| status.age_ns.is_some());
+        let reached = || status().map(|status| status.last_sequence).filter(|&last| last >= sequence);
         eventually(&format!("frame {sequence} of {}", self.name), reached)
     }
 

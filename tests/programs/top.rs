@@ -3,11 +3,12 @@
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use framebus::{Content, Publisher};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use crate::backend;
-use crate::harness::{Running, TestStream, eventually, failure, framebus};
+use crate::harness::{Running, TestStream, attach, eventually, failure, framebus, options};
 
 /// A terminal of 120 × 40 in a tmux server of its own; the server ends with it.
 struct Screen {
@@ -111,6 +112,12 @@ fn the_culprit_is_shown_on_a_terminal_which_is_restored_after_q() {
     assert_eq!(labels(), ["hoarder", "top"]);
     screen.keys(&["Escape"]);
     eventually("the probe leaves", || (labels() == ["hoarder"]).then_some(()));
+    // The same key in the table: of all streams.
+    screen.keys(&["l"]);
+    screen.wait_for("LAT p50 LAT p99");
+    screen.wait_for("top (our probe)");
+    screen.keys(&["l"]);
+    eventually("the probes leave", || (labels() == ["hoarder"]).then_some(()));
     // When the viewer goes, so does its row, and what it did is remembered.
     viewer.interrupt();
     screen.wait_for(" ago due to hoarder");
@@ -156,6 +163,15 @@ fn json_has_what_ls_has_and_rates_and_trouble() {
     });
     assert_eq!((&object["kind"], &object["stream"]), (&Value::from("stream"), &Value::from(name.clone())));
     assert_eq!(object["publisher_pid"].as_u64(), Some(u64::from(producer.child.id())));
+    let mut command = framebus();
+    command.args(["ls", &name, "--json", "--backend", &backend().to_string()]);
+    let listed = Running::start(command).next_object();
+    for (listed, object) in [(&listed, &object), (&listed["subscribers"][0], &object["subscribers"][0])] {
+        let keys: Vec<_> =
+            listed.as_object().unwrap().keys().filter(|key| object.get(key.as_str()).is_none()).collect();
+        assert!(keys.is_empty() && !listed.as_object().unwrap().is_empty(), "{keys:?} are not in {object}");
+    }
+    assert!(object["latency_p50_ns"].is_null() && object["probe_error"].is_null(), "no probe runs unasked: {object}");
     let hoarder = &object["subscribers"][0];
     assert_eq!((hoarder["label"].as_str(), hoarder["trouble"][0]["severity"].as_str()), (Some("hoarder"), Some("bad")));
     assert!(hoarder["blamed_hz"].as_f64() > Some(0.0), "{object}");
@@ -183,6 +199,52 @@ fn one_look_is_text_for_logs() {
     assert!(lines[2].contains("hoarder") && lines[2].contains("the culprit"), "{text}");
     viewer.interrupt();
     producer.interrupt();
+}
+
+/// One look of `framebus top --probe` at this stream.
+fn probed(stream: &TestStream, format: &str) -> String {
+    let (name, backend) = (stream.name.to_string(), backend().to_string());
+    let arguments = ["top", &name, "--once", "--probe", "--interval", "0.3", "--backend", &backend];
+    let output = framebus().args(arguments).args(format.split_whitespace()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn probes_measure_latencies_and_leave_again() {
+    let stream = TestStream::new("top");
+    let producer = stream.producer("--width 64 --height 48 --format mono8 --rate 100");
+    stream.wait_for_frame(1);
+    // A busy machine may be slow to attach.
+    let object: Value = eventually("a measured latency", || {
+        let object: Value = serde_json::from_str(&probed(&stream, "--json")).unwrap();
+        object["latency_p50_ns"].is_u64().then_some(object)
+    });
+    let [p50, p99, max] = ["p50", "p99", "max"].map(|which| object[format!("latency_{which}_ns")].as_u64().unwrap());
+    assert!(0 < p50 && p50 <= p99 && p99 <= max, "{object}");
+    assert_eq!((&object["subscribers"][0]["label"], &object["probe_error"]), (&Value::from("top"), &Value::Null));
+    let text = probed(&stream, "");
+    assert!(text.contains("LAT p50 LAT p99") && text.contains("top (our probe)"), "{text}");
+    assert!(stream.status().unwrap().subscribers.is_empty());
+    producer.interrupt();
+}
+
+#[test]
+fn a_stream_without_a_free_place_is_not_probed_and_says_so() {
+    let stream = TestStream::new("top");
+    let mut options = options(Content::Bytes { capacity: 64 });
+    options.max_subscribers = 1;
+    let _publisher = Publisher::open(&stream.name, &options).unwrap();
+    let _reader = attach(&stream.name).unwrap();
+    let object: Value = eventually("words of the probe", || {
+        let object: Value = serde_json::from_str(&probed(&stream, "--json")).unwrap();
+        object["probe_error"].is_string().then_some(object)
+    });
+    assert!(object["probe_error"].as_str().unwrap().contains("all 1 places are taken by"), "{object}");
+    assert!(object["latency_p50_ns"].is_null(), "{object}");
+    eventually("a word of it in the text", || {
+        probed(&stream, "").split_whitespace().find(|&word| word == "full").map(drop)
+    });
 }
 
 #[test]

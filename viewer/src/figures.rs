@@ -4,7 +4,7 @@
 //! viewer came are not in it: their age says when the viewer was started, not how quick the bus is.
 
 use framebus::{PredictionCounters, SubscriberCounters};
-use hdrhistogram::Histogram;
+use framebus_program::Latencies;
 use serde::Serialize;
 use std::time::Duration;
 
@@ -43,46 +43,20 @@ impl Counts {
     }
 }
 
-/// Latencies in ns, to three digits.
-#[derive(Debug)]
-struct Latencies {
-    histogram: Histogram<u64>,
-    /// Exact; the histogram's own is the upper end of a range.
-    max_ns: u64,
-}
-
-impl Latencies {
-    fn new() -> anyhow::Result<Self> {
-        // One second and more all look alike: something else is wrong then. The maximum stays exact.
-        Ok(Self { histogram: Histogram::new_with_bounds(1, 60_000_000_000, 3)?, max_ns: 0 })
-    }
-
-    fn record(&mut self, ns: u64) {
-        self.histogram.saturating_record(ns.max(1));
-        self.max_ns = self.max_ns.max(ns);
-    }
-
-    fn read(&self) -> Latency {
-        let at = |quantile| (!self.histogram.is_empty()).then(|| self.histogram.value_at_quantile(quantile));
-        Latency {
-            latency_p50_ns: at(0.5).map(|ns| ns.min(self.max_ns)),
-            latency_p99_ns: at(0.99).map(|ns| ns.min(self.max_ns)),
-            latency_max_ns: at(1.0).map(|_| self.max_ns),
-        }
-    }
-
-    fn clear(&mut self) {
-        self.histogram.reset();
-        self.max_ns = 0;
-    }
-}
-
 /// Latency in ns: median, 99th percentile, longest; `None` where no frame was measured.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct Latency {
     pub latency_p50_ns: Option<u64>,
     pub latency_p99_ns: Option<u64>,
     pub latency_max_ns: Option<u64>,
+}
+
+impl Latency {
+    fn of(latencies: &Latencies) -> Self {
+        let [latency_p50_ns, latency_p99_ns, latency_max_ns] =
+            latencies.read().map_or([None; 3], |figures| figures.map(Some));
+        Self { latency_p50_ns, latency_p99_ns, latency_max_ns }
+    }
 }
 
 /// An interval's figures, as `--json` prints them. The counts are the interval's own.
@@ -193,11 +167,11 @@ struct Sighting {
 }
 
 impl Figures {
-    pub(crate) fn new(stream: String, label: String) -> anyhow::Result<Self> {
-        let (total, interval) = (Latencies::new()?, Latencies::new()?);
+    pub(crate) fn new(stream: String, label: String) -> Self {
+        let (total, interval) = (Latencies::new(), Latencies::new());
         let reported = Default::default();
         let (first, last, timed) = (None, None, None);
-        Ok(Self { stream, label, total, interval, reported, first, last, timed, restarts: 0, epochs: 0 })
+        Self { stream, label, total, interval, reported, first, last, timed, restarts: 0, epochs: 0 }
     }
 
     /// Takes note of a new frame; `latency_ns` is `None` where it tells nothing.
@@ -216,7 +190,7 @@ impl Figures {
     pub(crate) fn end_interval(&mut self, counts: Counts, seconds: Duration, now_ns: u64, held: usize) -> Interval<'_> {
         let (earlier, begun) = std::mem::replace(&mut self.reported, (counts, seconds));
         let Counts { frames, skipped, missed, torn, recorded, record_skipped, .. } = counts.since(earlier);
-        let latency = self.interval.read();
+        let latency = Latency::of(&self.interval);
         self.interval.clear();
         let length = seconds.saturating_sub(begun).as_secs_f64();
         Interval {
@@ -240,7 +214,7 @@ impl Figures {
 
     /// The figures of the whole run.
     pub(crate) fn summary(&self, counts: Counts, seconds: Duration) -> Summary {
-        let Latency { latency_p50_ns, latency_p99_ns, latency_max_ns } = self.total.read();
+        let Latency { latency_p50_ns, latency_p99_ns, latency_max_ns } = Latency::of(&self.total);
         // The first frame begins the time that is measured, so it is not among those that came in it. One that was there
         // already when we attached came at no time in particular.
         let fps = match (self.timed, self.last) {
@@ -286,7 +260,7 @@ mod tests {
 
     #[test]
     fn the_rate_is_that_between_the_first_and_the_last_frame() {
-        let mut figures = Figures::new("a/b".into(), "viewer".into()).unwrap();
+        let mut figures = Figures::new("a/b".into(), "viewer".into());
         assert_eq!(figures.summary(counts(0, 0), Duration::from_secs(9)).fps, 0.0);
         for frame in 0..11 {
             figures.saw(frame + 5, 0, 7_000_000_000 + frame * 100_000_000, Some(1000 + frame));
@@ -299,7 +273,7 @@ mod tests {
 
     #[test]
     fn an_interval_has_only_its_own_frames() {
-        let mut figures = Figures::new("a/b".into(), "viewer".into()).unwrap();
+        let mut figures = Figures::new("a/b".into(), "viewer".into());
         figures.saw(1, 100, 200, Some(5_000_000));
         let first = figures.end_interval(counts(1, 3), Duration::from_secs(1), 1100, 0);
         assert_eq!((first.frames, first.skipped, first.age_ns), (1, 3, Some(1000)));
@@ -316,14 +290,14 @@ mod tests {
 
     #[test]
     fn a_latency_beyond_the_histogram_keeps_its_maximum() {
-        let mut figures = Figures::new("a/b".into(), "viewer".into()).unwrap();
+        let mut figures = Figures::new("a/b".into(), "viewer".into());
         figures.saw(1, 0, 0, Some(3_600_000_000_000));
         assert_eq!(figures.summary(counts(1, 0), Duration::ZERO).latency_max_ns, Some(3_600_000_000_000));
     }
 
     #[test]
     fn json_has_the_promised_keys() {
-        let mut figures = Figures::new("a/b".into(), "viewer".into()).unwrap();
+        let mut figures = Figures::new("a/b".into(), "viewer".into());
         let summary = serde_json::to_value(figures.summary(counts(0, 0), Duration::ZERO)).unwrap();
         for key in [
             "kind",

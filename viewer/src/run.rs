@@ -62,7 +62,7 @@ impl Outcome {
 pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     if let Some(listen) = arguments.web {
         web::serve(arguments, listen)?;
-        let summary = Figures::new(String::new(), arguments.label.clone())?.summary(Counts::default(), Duration::ZERO);
+        let summary = Figures::new(String::new(), arguments.label.clone()).summary(Counts::default(), Duration::ZERO);
         return Ok(Outcome { end: End::Interrupted, torn: 0, summary });
     }
     let target = Target::find(arguments)?;
@@ -159,7 +159,7 @@ impl Viewing<'_> {
             Attached::Quit => Leave::End(End::Quit),
             Attached::Turn(other) => Leave::Turn(other),
         };
-        let figures = Figures::new(name.to_string(), self.arguments.label.clone())?;
+        let figures = Figures::new(name.to_string(), self.arguments.label.clone());
         Ok((Ok(leave), figures.summary(Counts::default(), Duration::ZERO)))
     }
 }

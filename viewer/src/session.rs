@@ -81,7 +81,7 @@ impl<'a> Session<'a> {
             face.set_state(State::Live);
         }
         let mut session = Self {
-            figures: Figures::new(stream.clone(), arguments.label.clone())?,
+            figures: Figures::new(stream.clone(), arguments.label.clone()),
             held: VecDeque::with_capacity(arguments.hold_frames + 1),
             next_interval: begun + arguments.interval,
             next_beat: begun,

@@ -5,6 +5,8 @@
 
 use crate::arguments::Arguments;
 use crate::figures::{Interval, Summary};
+/// Times, as the viewer tells them.
+pub(crate) use framebus_program::fine_duration as time_text;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use std::io::{self, IsTerminal, Write};
@@ -221,32 +223,14 @@ fn summary_text(summary: &Summary, verify: bool, record: bool) -> String {
     text
 }
 
-/// A time in the unit that suits it, with three digits or so.
-pub(crate) fn time_text(ns: u64) -> String {
-    let (value, unit) = match ns {
-        0..1_000 => return format!("{ns} ns"),
-        1_000..1_000_000 => (ns as f64 / 1e3, "µs"),
-        1_000_000..1_000_000_000 => (ns as f64 / 1e6, "ms"),
-        _ => (ns as f64 / 1e9, "s"),
-    };
-    let digits = if value < 10.0 { 2 } else { usize::from(value < 100.0) };
-    format!("{value:.digits$} {unit}")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::figures::{Counts, Figures};
 
     #[test]
-    fn times_have_a_unit_that_suits_them() {
-        let texts = [0, 999, 1_000, 85_340, 1_240_000, 16_600_000, 250_000_000, 90_000_000_000].map(time_text);
-        assert_eq!(texts, ["0 ns", "999 ns", "1.00 µs", "85.3 µs", "1.24 ms", "16.6 ms", "250 ms", "90.0 s"]);
-    }
-
-    #[test]
     fn the_last_words_explain_what_was_not_seen() {
-        let mut figures = Figures::new("robot/front".into(), "viewer".into()).unwrap();
+        let mut figures = Figures::new("robot/front".into(), "viewer".into());
         figures.saw(3, 0, 0, Some(1500));
         figures.saw(13, 0, 500_000_000, Some(2500));
         let counts = Counts {
@@ -272,7 +256,7 @@ mod tests {
 
     #[test]
     fn a_live_line_has_all_figures() {
-        let mut figures = Figures::new("robot/front".into(), "viewer".into()).unwrap();
+        let mut figures = Figures::new("robot/front".into(), "viewer".into());
         let counts = Counts::default();
         let text = interval_text(&figures.end_interval(counts, Duration::from_secs(1), 0, 0), false, false);
         assert_eq!(text, "robot/front  0.0 Hz  no new frame  skipped 0  missed 0  held 0");

@@ -3,14 +3,11 @@
 use std::time::{Duration, Instant};
 
 use framebus::SubscriberCounters;
-use hdrhistogram::Histogram;
+use framebus_program::Latencies;
 use serde_json::{Value, json};
 
 /// Length of the window that figures are told of.
 const WINDOW: Duration = Duration::from_secs(1);
-
-/// Latencies above are counted as this one.
-const LONGEST_NS: u64 = 60_000_000_000;
 
 /// The figures of the last window.
 #[derive(Clone, Debug, Default)]
@@ -54,23 +51,19 @@ pub(crate) struct Encoded {
 pub(crate) struct Window {
     begun: Instant,
     frames: u64,
-    latencies: Histogram<u32>,
-    longest_ns: u64,
+    latencies: Latencies,
 }
 
 impl Window {
     pub(crate) fn new() -> Self {
-        // Two digits of any number up to a minute: always possible.
-        let latencies = Histogram::new_with_bounds(1, LONGEST_NS, 2).unwrap_or_else(|error| unreachable!("{error}"));
-        Self { begun: Instant::now(), frames: 0, latencies, longest_ns: 0 }
+        Self { begun: Instant::now(), frames: 0, latencies: Latencies::new() }
     }
 
     /// A frame came; `None` where its latency means nothing.
     pub(crate) fn saw(&mut self, latency_ns: Option<u64>) {
         self.frames += 1;
         if let Some(latency_ns) = latency_ns {
-            self.latencies.saturating_record(latency_ns.clamp(1, LONGEST_NS));
-            self.longest_ns = self.longest_ns.max(latency_ns);
+            self.latencies.record(latency_ns);
         }
     }
 
@@ -82,16 +75,15 @@ impl Window {
     /// Its figures; it begins anew.
     pub(crate) fn end(&mut self, counters: SubscriberCounters, encoded: Encoded) -> Figures {
         let seconds = self.begun.elapsed().as_secs_f64();
-        let quantile = |part| self.latencies.value_at_quantile(part).min(self.longest_ns);
         let figures = Figures {
             fps: self.frames as f64 / seconds,
-            latency_ns: (!self.latencies.is_empty()).then(|| [quantile(0.5), quantile(0.99), self.longest_ns]),
+            latency_ns: self.latencies.read(),
             counters,
             encoded_fps: encoded.pictures as f64 / seconds,
             encode_ms: (encoded.pictures > 0).then(|| encoded.time.as_secs_f64() * 1e3 / encoded.pictures as f64),
         };
-        self.latencies.reset();
-        (self.begun, self.frames, self.longest_ns) = (Instant::now(), 0, 0);
+        self.latencies.clear();
+        (self.begun, self.frames) = (Instant::now(), 0);
         figures
     }
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use framebus::{Backend, Content, StreamName, StreamStatus};
-use framebus_program::stream_json;
+use framebus::{Backend, Content, StreamName, StreamStatus, now_ns};
+use framebus_program::{Pace, stream_json};
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
@@ -55,8 +55,7 @@ impl Scope {
 pub(crate) struct Listed {
     pub key: Key,
     pub status: StreamStatus,
-    /// Between the last two looks.
-    pub published_hz: Option<f64>,
+    pub rate: Rate,
 }
 
 /// All of them; an error is told in words.
@@ -94,9 +93,9 @@ impl Streams {
         let scope = self.scope.clone();
         // Some system calls a stream.
         let found = tokio::task::spawn_blocking(move || list(&scope)).await;
-        let at = Instant::now();
+        let (at, at_ns) = (Instant::now(), now_ns());
         let list = match found {
-            Ok(Ok(found)) => Ok(Arc::new(measure(found, at, seen.as_ref()))),
+            Ok(Ok(found)) => Ok(Arc::new(measure(found, at_ns, seen.as_ref()))),
             Ok(Err(error)) => Err(format!("{error:#}").into()),
             Err(_) => Err("the streams can not be listed".into()),
         };
@@ -148,25 +147,45 @@ fn list(scope: &Scope) -> anyhow::Result<Vec<StreamStatus>> {
     Ok(streams)
 }
 
-/// With the rates since the look before.
-fn measure(found: Vec<StreamStatus>, at: Instant, before: Option<&Seen>) -> Vec<Listed> {
-    let known: BTreeMap<&Key, u64> = match before {
-        Some(Seen { list: Ok(list), .. }) => {
-            list.iter().map(|listed| (&listed.key, listed.status.last_sequence)).collect()
-        }
+/// With their rates, by what was known of them before.
+fn measure(found: Vec<StreamStatus>, at_ns: u64, before: Option<&Seen>) -> Vec<Listed> {
+    let known: BTreeMap<&Key, Rate> = match before {
+        Some(Seen { list: Ok(list), .. }) => list.iter().map(|listed| (&listed.key, listed.rate)).collect(),
         _ => BTreeMap::new(),
     };
-    let elapsed = before.map_or(Duration::ZERO, |before| at - before.at);
     let listed = |status: StreamStatus| {
         let key = Key { name: status.name.clone(), backend: status.backend.clone() };
-        // One that was made anew begins with smaller numbers.
-        let frames = known.get(&key).and_then(|known| status.last_sequence.checked_sub(*known));
-        let published_hz = frames
-            .filter(|_| elapsed < MEASURED && elapsed > Duration::ZERO)
-            .map(|frames| frames as f64 / elapsed.as_secs_f64());
-        Listed { key, status, published_hz }
+        let look = framebus_program::Seen::of(&status, at_ns);
+        let rate = known.get(&key).map_or_else(|| Rate::new(look), |rate| rate.then(look));
+        Listed { key, status, rate }
     };
     found.into_iter().map(listed).collect()
+}
+
+/// How quickly a stream is published.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rate {
+    pace: Pace,
+    pub published_hz: Option<f64>,
+}
+
+impl Rate {
+    fn new(first: framebus_program::Seen) -> Self {
+        Self { pace: Pace::new(first), published_hz: None }
+    }
+
+    /// At the next look. One that comes sooner than it must, because somebody asked for a stream that was not known,
+    /// says nothing: in so short a time there is a frame, or there is none.
+    fn then(mut self, look: framebus_program::Seen) -> Self {
+        let since = Duration::from_nanos(look.at_ns.saturating_sub(self.pace.last().at_ns));
+        if since >= MEASURED {
+            return Self::new(look);
+        }
+        if since >= FRESH {
+            self.published_hz = self.pace.take(look).hz;
+        }
+        self
+    }
 }
 
 /// A stream as `/api/streams` has it.
@@ -183,7 +202,44 @@ pub(crate) fn json(listed: &Listed, watches: &Watches) -> Value {
     object["height"] = shape.map(|shape| shape.height()).into();
     object["format"] = shape.map(|shape| shape.format().name()).into();
     object["type"] = type_name.cloned().into();
-    object["published_hz"] = listed.published_hz.into();
+    object["published_hz"] = listed.rate.published_hz.into();
     object["watch"] = watches.get(&listed.key).map_or(json!(null), |watched| watched.figures());
     object
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use framebus::PublisherState;
+
+    /// A stream of 30 Hz, as it is after so many ms.
+    fn look(ms: u64, frames: u64) -> framebus_program::Seen {
+        framebus_program::Seen {
+            at_ns: ms * 1_000_000,
+            segment_id: 7,
+            base_sequence: 0,
+            last_sequence: frames,
+            age_ns: Some(0),
+            publisher: PublisherState::Alive,
+            publisher_pid: Some(4000),
+        }
+    }
+
+    #[test]
+    fn looks_that_come_too_soon_change_no_rate() {
+        let hz = |looks: &[(u64, u64)]| {
+            let rate = Rate::new(look(0, 300));
+            looks.iter().fold(rate, |rate, &(ms, frames)| rate.then(look(ms, frames))).published_hz
+        };
+        assert_eq!(hz(&[(100, 303), (200, 306)]), None);
+        assert_eq!(hz(&[(1000, 330)]), Some(30.0));
+        // Of a stream that has halted meanwhile, too: the next look in time tells.
+        assert_eq!(hz(&[(1000, 330), (1100, 330), (1200, 339)]), Some(30.0));
+        assert_eq!(hz(&[(1000, 330), (1100, 330), (1200, 339), (2000, 345)]), Some(15.0));
+    }
+
+    #[test]
+    fn what_nobody_has_looked_at_for_a_minute_is_measured_anew() {
+        assert_eq!(Rate::new(look(0, 300)).then(look(60_000, 2100)).published_hz, None);
+    }
 }

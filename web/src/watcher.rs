@@ -5,7 +5,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use framebus::{AcquireError, AttachError, Content, Frame, PublisherState, Subscriber, SubscriberOptions, now_ns};
+use framebus::{AcquireError, AttachError, Content, Frame, Subscriber, SubscriberOptions, now_ns};
+use framebus_program::publisher_state;
 
 use crate::figures::Window;
 use crate::lock;
@@ -238,10 +239,6 @@ impl<'a> Watcher<'a> {
             return;
         }
         self.next_look_for_publisher = Instant::now() + LOOK_FOR_PUBLISHER;
-        lock(&self.watched.state).publisher = match self.subscriber.publisher() {
-            PublisherState::Alive => "alive",
-            PublisherState::Closed => "closed",
-            _ => "gone",
-        };
+        lock(&self.watched.state).publisher = publisher_state(self.subscriber.publisher());
     }
 }

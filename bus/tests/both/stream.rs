@@ -412,6 +412,25 @@ fn the_kernels_table_lists_the_stream_and_who_reads_it() {
     assert!(matches!(refused, RemoveError::Publishing { .. }), "{refused}");
 }
 
+#[test]
+fn the_table_tells_from_where_a_stream_goes_on_that_has_no_frame_yet_in_its_new_segments() {
+    let stream = TestStream::new();
+    let look = || {
+        let found = status(&stream.0).unwrap();
+        (found.last_sequence, found.base_sequence, found.age_ns.is_some())
+    };
+    let mut publisher = stream.publisher(|options| options.persist = true);
+    assert_eq!(look(), (0, 0, false));
+    publish(&mut publisher, 1);
+    publish(&mut publisher, 2);
+    assert_eq!(look(), (2, 0, true));
+    drop(publisher);
+    let mut publisher = stream.publisher(|options| options.content = Content::Bytes { capacity: 100_000 });
+    assert_eq!(look(), (2, 2, false), "it never goes back");
+    publish(&mut publisher, 3);
+    assert_eq!(look(), (3, 2, true));
+}
+
 #[cfg(feature = "records")]
 mod records {
     use super::*;

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use crossbeam_channel::Sender;
 use framebus::{Frame, PublisherState, Subscriber, mark, now_ns};
-use hdrhistogram::Histogram;
+use framebus_program::Latencies;
 
 use super::backend::{Stream, subscriber};
 use super::verdict::Promise;
@@ -38,37 +38,6 @@ struct Close {
     told_ns: u64,
     /// When it had ended, as far as it has.
     ended_ns: u64,
-}
-
-/// Latencies in ns, to three digits; the maximum is exact.
-#[derive(Clone, Debug)]
-pub(super) struct Latencies {
-    histogram: Histogram<u64>,
-    max_ns: u64,
-}
-
-impl Latencies {
-    pub(super) fn new() -> anyhow::Result<Self> {
-        Ok(Self { histogram: Histogram::new_with_bounds(1, 60_000_000_000, 3)?, max_ns: 0 })
-    }
-
-    fn record(&mut self, ns: u64) {
-        self.histogram.saturating_record(ns.max(1));
-        self.max_ns = self.max_ns.max(ns);
-    }
-
-    pub(super) fn quantile(&self, quantile: f64) -> Option<u64> {
-        (!self.histogram.is_empty()).then(|| self.histogram.value_at_quantile(quantile).min(self.max_ns))
-    }
-
-    pub(super) fn max(&self) -> Option<u64> {
-        (!self.histogram.is_empty()).then_some(self.max_ns)
-    }
-
-    fn clear(&mut self) {
-        self.histogram.reset();
-        self.max_ns = 0;
-    }
 }
 
 /// What the witness counted.
@@ -137,7 +106,7 @@ impl Witness {
         period: Duration,
         remarks: Sender<(usize, Remark)>,
     ) -> anyhow::Result<Self> {
-        let (second, whole) = (Latencies::new()?, Latencies::new()?);
+        let (second, whole) = (Latencies::new(), Latencies::new());
         let (tally, closes, last_frame) = (Tally::default(), Vec::new(), Instant::now());
         let shared = Arc::new(Mutex::new(Shared { tally, second, whole, closes, last_frame }));
         let stop = Arc::new(AtomicBool::new(false));
@@ -173,9 +142,9 @@ impl Witness {
     pub(super) fn take_latency(&self) -> [Option<u64>; 3] {
         let mut shared = lock(&self.shared);
         let Shared { second, .. } = &mut *shared;
-        let latency = [second.quantile(0.5), second.quantile(0.99), second.max()];
+        let latency = second.read();
         second.clear();
-        latency
+        latency.map_or([None; 3], |figures| figures.map(Some))
     }
 
     /// Latencies of the whole soak.

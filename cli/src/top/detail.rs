@@ -1,12 +1,13 @@
 //! One stream: all that is known of it, its last two minutes, and each subscriber.
 
 use framebus::PublisherState;
+use framebus_program::duration;
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
 
-use super::format::{cut, duration, memory, rate};
+use super::format::{cut, memory, rate};
 use super::paint::{Paint, sign};
 use super::probe::Reading;
 use super::trouble::{self, Severity, Trouble};
@@ -19,8 +20,6 @@ pub struct Detail<'a> {
     pub at_ns: u64,
     /// First subscriber on the screen.
     pub first: usize,
-    /// What the probe measured; `None`: it is off.
-    pub probe: Option<&'a Reading>,
 }
 
 /// Draws it.
@@ -47,7 +46,7 @@ pub fn draw(frame: &mut Frame, area: Rect, detail: &Detail, paint: Paint) {
     .areas(area);
     frame.render_widget(Paragraph::new(facts.into_iter().map(|fact| fact.line(paint)).collect::<Vec<_>>()), top);
     frame.render_widget(Paragraph::new(trouble_lines(&troubles, area.width, paint)), wrong);
-    frame.render_widget(probe_line(detail.probe, paint), probe);
+    frame.render_widget(probe_line(detail.stream.probe.as_ref(), paint), probe);
     let rows: [Rect; 3] = Layout::vertical([Constraint::Length(spark); 3]).areas(sparks);
     sparks::draw(frame, rows, detail, paint);
     people::draw(frame, table, detail, paint);
@@ -137,7 +136,7 @@ fn probe_line(probe: Option<&Reading>, paint: Paint) -> Line<'static> {
     let name = Span::styled(format!(" {:<11}", "latency"), paint.quiet());
     let text = match probe {
         None => Span::styled("press l to measure it with a probe, a subscriber of our own", paint.quiet()),
-        Some(Reading { fault: Some(fault), .. }) => Span::styled(fault.clone(), paint.sentence(Severity::Bad)),
+        Some(Reading { fault: Some(fault), .. }) => Span::styled(fault.text.clone(), paint.sentence(Severity::Bad)),
         Some(Reading { latency: None, .. }) => Span::raw("probe: no frame in the last interval"),
         Some(Reading { latency: Some(latency), .. }) => {
             let [p50, p99, max] = [latency.p50_ns, latency.p99_ns, latency.max_ns].map(duration);

@@ -3,6 +3,7 @@
 //! Everything behind it works on looks alone, so it can be tested without streams.
 
 use framebus::{Content, PublisherState, StreamStatus, SubscriberStatus};
+use framebus_program::Seen;
 
 /// All streams at one moment.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -28,6 +29,7 @@ pub struct Stream {
     pub nominal_hz: Option<f64>,
     pub publisher: PublisherState,
     pub publisher_pid: Option<u32>,
+    pub base_sequence: u64,
     pub last_sequence: u64,
     pub age_ns: Option<u64>,
     pub refused: u64,
@@ -90,6 +92,7 @@ impl Stream {
             nominal_hz: status.rate.map(|rate| rate.hz()),
             publisher: status.publisher,
             publisher_pid: status.publisher_pid,
+            base_sequence: status.base_sequence,
             last_sequence: status.last_sequence,
             age_ns: status.age_ns,
             refused: status.counters.refused,
@@ -106,6 +109,19 @@ impl Stream {
             uid: status.uid,
             mode: status.mode,
             subscribers: status.subscribers.iter().map(Subscriber::of).collect(),
+        }
+    }
+
+    /// What it tells of the stream's pace; `at_ns`: when this look was.
+    pub fn seen(&self, at_ns: u64) -> Seen {
+        Seen {
+            at_ns,
+            segment_id: self.segment_id,
+            base_sequence: self.base_sequence,
+            last_sequence: self.last_sequence,
+            age_ns: self.age_ns,
+            publisher: self.publisher,
+            publisher_pid: self.publisher_pid,
         }
     }
 

@@ -6,9 +6,10 @@
 //!            keys ─► ui (what is asked for) ─► rows (order, filter) ─┴─► screen (table, detail), print (text, JSON)
 //! ```
 //!
-//! It only looks: the segments are mapped read-only for a moment, once an interval, and nobody notices. The one exception is
-//! the probe, a subscriber of its own on one stream, which runs only where somebody presses `l`.
+//! It only looks: the segments are mapped read-only for a moment, once an interval, and nobody notices. The one exception are
+//! probes, subscribers of its own, which run only where somebody presses `l` or says `--probe`.
 
+mod cells;
 mod detail;
 mod format;
 mod history;
@@ -37,10 +38,12 @@ use anyhow::Context;
 use framebus::{Backend, StreamStatus, now_ns};
 
 use look::Look;
-use ui::Sort;
+use probe::Probes;
+use ui::{Probed, Sort, Ui};
 use watch::Watch;
 
-/// Shows streams live: rates, ages, drops, and who is to blame. It only looks, and disturbs nobody.
+/// Shows streams live: rates, ages, drops, and who is to blame. It only looks, and disturbs nobody; --probe alone takes
+/// places.
 #[derive(clap::Args)]
 pub struct Arguments {
     /// Only streams whose BUS/STREAM begins so.
@@ -57,6 +60,9 @@ pub struct Arguments {
     /// Print one JSON object a stream and interval; with --once, of one interval.
     #[arg(long)]
     json: bool,
+    /// Measure latencies with a subscriber of our own on each stream that has a place free.
+    #[arg(long)]
+    probe: bool,
     /// Only those made of this: sysv, file, or file:/DIRECTORY [default: sysv and file].
     #[arg(long, value_name = "BACKEND")]
     backend: Option<Backend>,
@@ -83,11 +89,10 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
         backends: framebus_program::backends(arguments.backend.as_ref()),
         prefix: arguments.prefix.clone().unwrap_or_default(),
     };
+    framebus_program::on_interrupt(&stop).context("can not catch Ctrl-C")?;
     if arguments.once || arguments.json {
-        framebus_program::on_interrupt(&stop).context("can not catch Ctrl-C")?;
         print(arguments, &source, &stop)?;
     } else {
-        framebus_program::on_interrupt(&stop).context("can not catch signals")?;
         terminal::run(arguments, &source, &stop)?;
     }
     Ok(0)
@@ -97,6 +102,12 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
 fn print(arguments: &Arguments, source: &Source, stop: &AtomicBool) -> anyhow::Result<()> {
     let mut watch = Watch::default();
     watch.take(source.look()?.0);
+    let mut ui = Ui::new(arguments.interval, arguments.sort);
+    if arguments.probe {
+        ui.probed = Probed::Shown;
+    }
+    let mut probes = Probes::default();
+    probes.follow(&ui.wanted(&watch));
     let mut due = Instant::now();
     loop {
         // A look that took longer than an interval delays the next one, and is not made up for.
@@ -109,21 +120,21 @@ fn print(arguments: &Arguments, source: &Source, stop: &AtomicBool) -> anyhow::R
         }
         let (look, statuses) = source.look()?;
         watch.take(look);
+        probes.end_interval();
+        watch.note(probes.readings());
         let mut out = std::io::stdout().lock();
         match arguments.json {
             true => print::json(&mut out, &watch, &statuses)?,
-            false if watch.streams.is_empty() && source.prefix.is_empty() => {
-                eprintln!("no streams; framebus demo makes some");
-            }
             false if watch.streams.is_empty() => {
-                let prefix = &source.prefix;
-                eprintln!("no streams whose name begins with {prefix}; framebus ls shows all");
+                let (what, remedy) = framebus_program::no_streams(&source.prefix);
+                eprintln!("{what}; {remedy}");
             }
-            false => print::text(&mut out, &watch, arguments.sort)?,
+            false => print::text(&mut out, &watch, &ui)?,
         }
         if arguments.once {
             return Ok(());
         }
+        probes.follow(&ui.wanted(&watch));
     }
 }
 

@@ -5,9 +5,10 @@ use ratatui::layout::{Alignment, Constraint, Rect};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Cell, Row as TableRow, Table};
 
+use super::cells::{self, Column};
 use super::detail::Detail;
 use super::paint::{Paint, sign};
-use super::table::{alarming, behind, is_ours, number};
+use super::table::subscriber_cell;
 use super::trouble::{self, Severity};
 use super::watch::{Watched, WatchedSubscriber};
 
@@ -75,28 +76,21 @@ pub fn draw(frame: &mut Frame, area: Rect, detail: &Detail, paint: Paint) {
 
 /// A subscriber's cells, in the order of [`COLUMNS`].
 fn cells(stream: &Watched, subscriber: &WatchedSubscriber, severity: Severity, paint: Paint) -> [Line<'static>; 12] {
-    let (now, rates) = (&subscriber.now, &subscriber.rates);
-    let ours = if is_ours(now.holder.pid, &now.holder.label) { " (our probe)" } else { "" };
-    let held = Span::raw(format!("{}/{}", now.held, stream.now.max_held));
-    let all = trouble::holds_all(stream, subscriber);
-    let missed = number(rates.missed_hz, paint);
+    let now = &subscriber.now;
+    let cell = |column| Line::from(subscriber_cell(column, stream, subscriber, paint));
     let dropped = Span::raw(now.blamed.to_string());
     [
         Line::from(vec![
             Span::styled(sign(severity), paint.severity(severity)),
-            Span::raw(format!(" {}{ours}", now.holder.name())),
+            Span::raw(format!(" {}", cells::name(subscriber))),
         ]),
-        Line::raw(now.holder.pid.map_or("?".to_owned(), |pid| pid.to_string())),
-        Line::from(number(rates.seen_hz, paint)),
-        Line::from(behind(stream.now.last_sequence, now.last_sequence, paint)),
-        Line::from(number(rates.skipped_hz, paint)),
-        Line::from(if rates.missed_hz > Some(0.0) {
-            missed.style(paint.severity(Severity::Attention))
-        } else {
-            missed
-        }),
-        Line::from(alarming(rates.blamed_hz, paint)),
-        Line::from(if all { held.style(paint.severity(Severity::Attention)) } else { held }),
+        cell(Column::Pid),
+        cell(Column::Hz),
+        cell(Column::Age),
+        cell(Column::Skipped),
+        cell(Column::Missed),
+        cell(Column::Drops),
+        cell(Column::Held),
         Line::raw(now.seen.to_string()),
         Line::raw(now.skipped.to_string()),
         Line::raw(now.missed.to_string()),

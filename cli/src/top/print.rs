@@ -1,97 +1,71 @@
 //! Looks for scripts and logs: as text, or one JSON object a stream.
 
 use std::io::Write;
-use std::time::Duration;
 
 use framebus::StreamStatus;
 use framebus_program::stream_json;
 use serde_json::{Value, json};
 
-use super::format::{duration, memory, rate};
+use super::cells::{self, Column};
 use super::look::StreamKey;
 use super::paint::sign;
 use super::rows;
 use super::trouble::{self, Severity, Trouble};
-use super::ui::{Sort, Ui};
-use super::watch::{Watch, Watched, WatchedSubscriber};
+use super::ui::{Probed, Ui};
+use super::watch::{Watch, Watched};
+
+/// The columns between name and trouble, and their widths.
+const COLUMNS: [(Column, usize); 10] = [
+    (Column::Pid, 7),
+    (Column::Hz, 6),
+    (Column::Age, 8),
+    (Column::LatencyP50, 7),
+    (Column::LatencyP99, 7),
+    (Column::Skipped, 6),
+    (Column::Missed, 6),
+    (Column::Drops, 6),
+    (Column::Held, 6),
+    (Column::Memory, 8),
+];
 
 /// One look as text, in the order asked for.
-pub fn text(out: &mut impl Write, watch: &Watch, sort: Sort) -> std::io::Result<()> {
+pub fn text(out: &mut impl Write, watch: &Watch, ui: &Ui) -> std::io::Result<()> {
+    let probed = ui.probed != Probed::Nobody;
+    let is_shown = |column| probed || !matches!(column, Column::LatencyP50 | Column::LatencyP99);
+    let columns: Vec<_> = COLUMNS.into_iter().filter(|&(column, _)| is_shown(column)).collect();
     let width = watch.streams.values().map(width).max().unwrap_or(0).max(22);
-    writeln!(
-        out,
-        "  {:<width$} {:>7} {:>6} {:>8} {:>6} {:>6} {:>6} {:>6} {:>8}  TROUBLE",
-        "STREAM / subscriber", "PID", "HZ", "AGE", "SKIP/s", "MISS/s", "DROP/s", "HELD", "MEMORY"
-    )?;
-    for stream in rows::streams(watch, &Ui::new(Duration::ZERO, sort)) {
-        let (now, rates) = (&stream.now, &stream.rates);
+    let row = |sign: &str, name: &str, cell: &dyn Fn(Column) -> String, trouble: &str| {
+        let cells: String = columns.iter().map(|&(column, width)| format!(" {:>width$}", cell(column))).collect();
+        format!("{sign} {name:<width$}{cells}  {trouble}").trim_end().to_owned()
+    };
+    let head = |column: Column| column.head().to_owned();
+    writeln!(out, "{}", row(" ", Column::Name.head().trim(), &head, Column::Trouble.head()))?;
+    for stream in rows::streams(watch, ui) {
         let troubles = trouble::of_stream(stream, watch.at_ns);
-        let pid = now.publisher_pid.map_or_else(|| pid_word(stream).to_owned(), |pid| pid.to_string());
-        let line = format!(
-            "{} {:<width$} {pid:>7} {:>6} {:>8} {:>6} {:>6} {:>6} {:>6} {:>8}  {}",
-            sign(trouble::severity(&troubles)),
-            now.key.name,
-            hz(rates.published_hz),
-            now.age_ns.map_or("–".to_owned(), duration),
-            "",
-            "",
-            hz(rates.refused_hz),
-            format!("{}/{}", now.held(), now.slots),
-            memory(now.resident_bytes),
-            words(&troubles)
-        );
-        writeln!(out, "{}", line.trim_end())?;
+        let cell = |column| cells::of_stream(column, stream);
+        let sign = sign(trouble::severity(&troubles));
+        writeln!(out, "{}", row(sign, &stream.now.key.name, &cell, &words(&troubles)))?;
         for subscriber in &stream.subscribers {
-            text_of_subscriber(out, stream, subscriber, width)?;
+            let troubles = trouble::of_subscriber(stream, subscriber);
+            let cell = |column| cells::of_subscriber(column, stream, subscriber);
+            let name = format!("  {}", cells::name(subscriber));
+            writeln!(out, "{}", row(sign_of_subscriber(&troubles), &name, &cell, &words(&troubles)))?;
         }
     }
     Ok(())
 }
 
-fn text_of_subscriber(
-    out: &mut impl Write,
-    stream: &Watched,
-    subscriber: &WatchedSubscriber,
-    width: usize,
-) -> std::io::Result<()> {
-    let (now, rates) = (&subscriber.now, &subscriber.rates);
-    let troubles = trouble::of_subscriber(stream, subscriber);
-    let severity = trouble::severity(&troubles);
-    let line = format!(
-        "{} {:<width$} {:>7} {:>6} {:>8} {:>6} {:>6} {:>6} {:>6} {:>8}  {}",
-        if severity > Severity::Good { sign(severity) } else { " " },
-        format!("  {}", now.holder.name()),
-        now.holder.pid.map_or("?".to_owned(), |pid| pid.to_string()),
-        hz(rates.seen_hz),
-        match stream.now.last_sequence.saturating_sub(now.last_sequence) {
-            0 => String::new(),
-            frames => format!("-{frames} fr"),
-        },
-        hz(rates.skipped_hz),
-        hz(rates.missed_hz),
-        hz(rates.blamed_hz),
-        format!("{}/{}", now.held, stream.now.max_held),
-        "",
-        words(&troubles)
-    );
-    writeln!(out, "{}", line.trim_end())
-}
-
-fn width(stream: &Watched) -> usize {
-    let labels = stream.subscribers.iter().map(|one| one.now.holder.name().chars().count() + 2);
-    labels.chain([stream.now.key.name.chars().count()]).max().unwrap_or(0)
-}
-
-fn pid_word(stream: &Watched) -> &'static str {
-    match stream.now.publisher {
-        framebus::PublisherState::Alive => "?",
-        framebus::PublisherState::Closed => "closed",
-        _ => "gone",
+/// Below their stream, only those that need it have a sign.
+fn sign_of_subscriber(troubles: &[Trouble]) -> &'static str {
+    match trouble::severity(troubles) {
+        Severity::Good => " ",
+        severity => sign(severity),
     }
 }
 
-fn hz(hz: Option<f64>) -> String {
-    hz.map_or("–".to_owned(), rate)
+fn width(stream: &Watched) -> usize {
+    let labels = stream.subscribers.iter().map(|one| cells::name(one).chars().count() + 2);
+    labels.chain([stream.now.key.name.chars().count()]).max().unwrap_or(0)
 }
 
 fn words(troubles: &[Trouble]) -> String {
@@ -120,6 +94,12 @@ fn object(status: &StreamStatus, stream: &Watched, watch: &Watch) -> Value {
     object["refused_hz"] = json!(rates.refused_hz.map(thousandths));
     object["abandoned_hz"] = json!(rates.abandoned_hz.map(thousandths));
     object["late_hz"] = json!(rates.late_hz.map(thousandths));
+    let latency = stream.probe.as_ref().and_then(|probe| probe.latency);
+    object["latency_p50_ns"] = json!(latency.map(|latency| latency.p50_ns));
+    object["latency_p99_ns"] = json!(latency.map(|latency| latency.p99_ns));
+    object["latency_max_ns"] = json!(latency.map(|latency| latency.max_ns));
+    object["probe_error"] =
+        json!(stream.probe.as_ref().and_then(|probe| probe.fault.as_ref()).map(|fault| &fault.text));
     object["restarts"] = json!(stream.restarts);
     object["trouble"] = troubles(&trouble::of_stream(stream, watch.at_ns));
     for (index, subscriber) in stream.subscribers.iter().enumerate() {
@@ -142,4 +122,62 @@ fn troubles(troubles: &[Trouble]) -> Value {
 
 fn thousandths(value: f64) -> f64 {
     (value * 1000.0).round() / 1000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::top::testing::{look, measured, robot};
+    use crate::top::ui::Sort;
+
+    fn printed(watch: &Watch, probed: Probed) -> String {
+        let mut out = Vec::new();
+        let mut ui = Ui::new(Duration::ZERO, Sort::Name);
+        ui.probed = probed;
+        text(&mut out, watch, &ui).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn one_look_as_text_has_what_the_table_has() {
+        let mut watch = Watch::default();
+        robot().into_iter().for_each(|look| watch.take(look));
+        let expected = "\
+\u{20} STREAM / subscriber        PID     HZ      AGE SKIP/s MISS/s DROP/s   HELD   MEMORY  TROUBLE
+✖ robot/front               4000    2.0    10 ms                 28.0    2/3  2.6 MiB  drops 28.0/s due to slow (pid 4200)
+    recorder                4100    2.0        –      0      0      0    0/2
+✖   slow                    4200    2.0        –      0      0   28.0    2/2           the culprit: 28.0 frames/s \
+refused; holds all 2 it may
+✖ robot/imu                 gone      0    8.0 s                    0   0/18  4.0 KiB  publisher gone
+● robot/rear                4000   30.0    10 ms                    0   0/18  2.6 MiB
+    web                     4300   10.0    -2 fr   20.0      0      0    0/2
+";
+        assert_eq!(printed(&watch, Probed::Nobody), expected);
+        // What has gone has no process and no figures any more.
+        watch.take(look(2.0, Vec::new()));
+        let text = printed(&watch, Probed::Nobody);
+        let words: Vec<_> = text.lines().nth(1).unwrap().split_whitespace().collect();
+        assert_eq!(words.join(" "), "▲ robot/front – closed and removed 0 ns ago");
+    }
+
+    #[test]
+    fn latencies_are_those_of_our_probes_and_a_full_stream_says_so() {
+        let mut watch = Watch::default();
+        robot().into_iter().for_each(|look| watch.take(look));
+        watch.note(&measured());
+        let text = printed(&watch, Probed::Shown);
+        let lines: Vec<_> = text.lines().collect();
+        let head = "  STREAM / subscriber        PID     HZ      AGE LAT p50 LAT p99 SKIP/s";
+        assert!(lines[0].starts_with(head), "{text}");
+        let front = "✖ robot/front               4000    2.0    10 ms   24 µs  591 µs                 28.0";
+        assert!(lines[1].starts_with(front), "{text}");
+        let rear = "● robot/rear                4000   30.0    10 ms    full       –                    0";
+        assert!(lines[5].starts_with(rear), "{text}");
+        // Nobody publishes it, so it has no probe; nor has a subscriber.
+        for line in [lines[2], lines[4]] {
+            assert_eq!(line.chars().skip(51).take(16).collect::<String>().trim(), "", "{text}");
+        }
+    }
 }

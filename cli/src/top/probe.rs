@@ -2,16 +2,17 @@
 //!
 //! The subscribers' own latencies are not in shared memory. What can be had is what a subscriber on this machine, at this
 //! moment, sees; it takes a place on the stream, so it runs only when it is asked for. It never keeps a frame, and sleeps
-//! between frames.
+//! between frames, in a thread of its own.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use framebus::{Backend, StreamName, Subscriber, SubscriberOptions, now_ns};
-use hdrhistogram::Histogram;
+use framebus::{AttachError, Backend, StreamName, Subscriber, SubscriberOptions, now_ns};
+use framebus_program::Latencies;
 
 use super::look::StreamKey;
 
@@ -21,13 +22,31 @@ pub const LABEL: &str = "top";
 /// How long it waits at a time, between looks at whether it shall end.
 const SLICE: Duration = Duration::from_millis(100);
 
+/// After what time it tries again where it could not attach.
+const RETRY: Duration = Duration::from_millis(500);
+
 /// What the probe has measured.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reading {
     /// Of the last interval; `None` where no frame came.
     pub latency: Option<Latency>,
     /// Why there is none, if it does not run.
-    pub fault: Option<String>,
+    pub fault: Option<Fault>,
+}
+
+/// Why a probe does not run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    pub text: String,
+    /// All places of the stream are taken.
+    pub is_full: bool,
+}
+
+impl Fault {
+    fn of(error: &anyhow::Error) -> Self {
+        let is_full = matches!(error.downcast_ref(), Some(AttachError::Full { .. }));
+        Self { text: format!("{error:#}"), is_full }
+    }
 }
 
 /// Latencies of an interval.
@@ -41,7 +60,6 @@ pub struct Latency {
 
 /// A running probe; it leaves the stream when it is dropped.
 pub struct Probe {
-    pub stream: StreamKey,
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
 }
@@ -52,8 +70,8 @@ struct Shared {
 }
 
 struct Measured {
-    histogram: Histogram<u64>,
-    fault: Option<String>,
+    latencies: Latencies,
+    fault: Option<Fault>,
 }
 
 impl Probe {
@@ -65,42 +83,98 @@ impl Probe {
     pub fn start(stream: &StreamKey) -> anyhow::Result<Self> {
         let name: StreamName = stream.name.parse()?;
         let backend: Backend = stream.backend.parse()?;
-        // A second and more all look alike here.
-        let histogram = Histogram::new_with_bounds(1, 60_000_000_000, 3)?;
-        let measured = Mutex::new(Measured { histogram, fault: None });
+        let measured = Mutex::new(Measured { latencies: Latencies::new(), fault: None });
         let shared = Arc::new(Shared { stop: AtomicBool::new(false), measured });
         let theirs = shared.clone();
         let thread = std::thread::Builder::new()
             .name("probe".to_owned())
             .spawn(move || theirs.run(&name, &backend))
             .context("can not start a thread for the probe")?;
-        Ok(Self { stream: stream.clone(), shared, thread: Some(thread) })
+        Ok(Self { shared, thread: Some(thread) })
     }
 
     /// What was measured since the call before.
     pub fn read(&self) -> Reading {
         let mut measured = self.shared.lock();
-        let Measured { histogram, fault } = &*measured;
-        let latency = (!histogram.is_empty()).then(|| Latency {
-            frames: histogram.len(),
-            p50_ns: histogram.value_at_quantile(0.5),
-            p99_ns: histogram.value_at_quantile(0.99),
-            max_ns: histogram.max(),
-        });
+        let Measured { latencies, fault } = &*measured;
+        let frames = latencies.count();
+        let latency = latencies.read().map(|[p50_ns, p99_ns, max_ns]| Latency { frames, p50_ns, p99_ns, max_ns });
         let reading = Reading { latency, fault: fault.clone() };
-        measured.histogram.reset();
+        measured.latencies.clear();
         reading
+    }
+
+    /// Tells it to end, without waiting for it.
+    fn stop(&self) {
+        self.shared.stop.store(true, Ordering::Relaxed);
+        if let Some(thread) = &self.thread {
+            thread.thread().unpark();
+        }
     }
 }
 
 impl Drop for Probe {
     fn drop(&mut self) {
-        self.shared.stop.store(true, Ordering::Relaxed);
+        self.stop();
         if let Some(thread) = self.thread.take() {
             // It has told of its faults itself.
             let _ = thread.join();
         }
     }
+}
+
+/// The probes that run, and what they measured in the last interval.
+#[derive(Default)]
+pub struct Probes {
+    running: BTreeMap<StreamKey, Probe>,
+    readings: BTreeMap<StreamKey, Reading>,
+}
+
+impl Probes {
+    /// Starts probes on the streams that have none, and ends all others.
+    pub fn follow(&mut self, wanted: &BTreeSet<StreamKey>) {
+        self.readings.retain(|stream, _| wanted.contains(stream));
+        let (stay, go) = std::mem::take(&mut self.running).into_iter().partition(|(key, _)| wanted.contains(key));
+        self.running = stay;
+        end(&go);
+        drop(go);
+        for stream in wanted {
+            if self.running.contains_key(stream) {
+                continue;
+            }
+            let fault = match Probe::start(stream) {
+                Ok(probe) => {
+                    self.running.insert(stream.clone(), probe);
+                    None
+                }
+                Err(error) => Some(Fault::of(&error)),
+            };
+            self.readings.insert(stream.clone(), Reading { latency: None, fault });
+        }
+    }
+
+    /// An interval ends: what was measured in it can be had from [`readings`](Self::readings).
+    pub fn end_interval(&mut self) {
+        for (stream, probe) in &self.running {
+            self.readings.insert(stream.clone(), probe.read());
+        }
+    }
+
+    /// Of each stream that has a probe.
+    pub fn readings(&self) -> &BTreeMap<StreamKey, Reading> {
+        &self.readings
+    }
+}
+
+impl Drop for Probes {
+    fn drop(&mut self) {
+        end(&self.running);
+    }
+}
+
+/// All at once, before each is waited for.
+fn end(probes: &BTreeMap<StreamKey, Probe>) {
+    probes.values().for_each(Probe::stop);
 }
 
 impl Shared {
@@ -112,10 +186,11 @@ impl Shared {
         while !self.stop.load(Ordering::Relaxed) {
             let fault = match self.attach(name, backend).and_then(|subscriber| self.measure(subscriber)) {
                 Ok(()) => None,
-                Err(error) => Some(format!("{error:#}")),
+                Err(error) => Some(Fault::of(&error)),
             };
             self.lock().fault = fault;
-            std::thread::sleep(SLICE);
+            // Who wants it to end wakes it.
+            std::thread::park_timeout(RETRY);
         }
     }
 
@@ -140,7 +215,7 @@ impl Shared {
             drop(frame);
             // One that was there before us tells when we came, not how quick the bus is.
             if published > since {
-                self.lock().histogram.saturating_record(now.saturating_sub(published).max(1));
+                self.lock().latencies.record(now.saturating_sub(published));
             }
         }
         Ok(())

@@ -4,6 +4,8 @@
 //! that attaches clears its place. A difference is taken only between two looks at the same thing; after a new beginning
 //! there is none for one look (`None`).
 
+use framebus_program::Progress;
+
 use super::look::{Stream, Subscriber};
 
 /// What a stream did between two looks.
@@ -34,17 +36,16 @@ pub struct SubscriberRates {
 }
 
 impl StreamRates {
-    /// The rates from one look to the next one, `seconds` later; `last_hz` is the rate before.
-    pub fn between(before: &Stream, now: &Stream, seconds: f64, last_hz: Option<f64>) -> Self {
+    /// The rates from one look to the next one, `seconds` later, between which the sequence went on so.
+    pub fn between(before: &Stream, now: &Stream, seconds: f64, progress: Progress) -> Self {
         // Sequences go on over epochs, counters do not.
-        let published = now.last_sequence.checked_sub(before.last_sequence);
-        let same = before.segment_id == now.segment_id && published.is_some();
+        let same = before.segment_id == now.segment_id && progress.frames.is_some();
         let since = |before: u64, now: u64| now.checked_sub(before).filter(|_| same);
         let refused = since(before.refused, now.refused);
         Self {
-            published,
+            published: progress.frames,
             refused,
-            published_hz: published.map(|count| published_hz(before, now, count, seconds, last_hz)),
+            published_hz: progress.hz,
             refused_hz: hz(refused, seconds),
             abandoned_hz: hz(since(before.abandoned, now.abandoned), seconds),
             late_hz: hz(since(before.late, now.late), seconds),
@@ -81,22 +82,4 @@ impl SubscriberRates {
 
 fn hz(count: Option<u64>, seconds: f64) -> Option<f64> {
     count.map(|count| count as f64 / seconds)
-}
-
-/// Frames a second, from the newest frame of one look to the newest of the other: 30.0, not now 29 and now 31. A stream
-/// slower than the looks keeps its rate until it has missed a frame.
-fn published_hz(before: &Stream, now: &Stream, count: u64, seconds: f64, last_hz: Option<f64>) -> f64 {
-    if count == 0 {
-        let period_s = last_hz.filter(|&hz| hz > 0.0).map(|hz| 1.0 / hz);
-        return match (period_s, now.age_ns) {
-            (Some(period_s), Some(age_ns)) if age_ns as f64 / 1e9 < 2.0 * period_s => 1.0 / period_s,
-            _ => 0.0,
-        };
-    }
-    let span = match (before.age_ns, now.age_ns) {
-        (Some(before_ns), Some(now_ns)) => seconds + (before_ns as f64 - now_ns as f64) / 1e9,
-        _ => seconds,
-    };
-    // Of frames that came in one burst it says nothing.
-    count as f64 / if span > seconds / 10.0 { span } else { seconds }
 }

@@ -1,18 +1,18 @@
 //! The whole screen: a bar on top, the table or one stream, what is wrong with the row under the cursor, and the keys.
 
+use framebus_program::duration;
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Clear, Padding, Paragraph};
 
 use super::detail::{self, Detail};
-use super::format::{cut, duration, memory};
+use super::format::{cut, memory};
 use super::paint::{Paint, sign};
-use super::probe::Reading;
 use super::rows::{self, Row, What, rows};
 use super::table;
 use super::trouble::Severity;
-use super::ui::{Screen, Ui};
+use super::ui::{Probed, Screen, Ui};
 use super::watch::Watch;
 
 /// What there is to draw, besides the user's wishes.
@@ -20,8 +20,6 @@ pub struct View<'a> {
     pub watch: &'a Watch,
     /// What the names must begin with.
     pub prefix: &'a str,
-    /// What the probe measured; `None`: it is off.
-    pub probe: Option<&'a Reading>,
     /// Why the newest look failed.
     pub fault: Option<&'a str>,
     pub paint: Paint,
@@ -40,7 +38,7 @@ pub fn draw(frame: &mut Frame, view: &View, ui: &mut Ui) {
     };
     let wrong = match (shown, &ui.screen) {
         (Some((stream, first)), _) => {
-            let detail = Detail { stream, at_ns: view.watch.at_ns, first, probe: view.probe };
+            let detail = Detail { stream, at_ns: view.watch.at_ns, first };
             detail::draw(frame, body, &detail, view.paint);
             None
         }
@@ -149,7 +147,7 @@ fn draw_line(frame: &mut Frame, area: Rect, view: &View, ui: &Ui, selected: Opti
 fn draw_keys(frame: &mut Frame, area: Rect, ui: &Ui, paint: Paint) {
     let sort = format!("sort: {}{}", ui.sort.name(), if ui.reverse { " (reversed)" } else { "" });
     let filter = if ui.filter.is_empty() { "filter".to_owned() } else { format!("filter: {}", cut(&ui.filter, 12)) };
-    let probe = if ui.probed.is_some() { "probe off" } else { "probe latency" };
+    let probe = if ui.probed != Probed::Nobody { "probe off" } else { "probe latency" };
     let keys: Vec<(&str, &str)> = if ui.typing {
         vec![("⏎", "keep it"), ("Esc", "show all")]
     } else if let Screen::Detail { .. } = ui.screen {
@@ -159,6 +157,8 @@ fn draw_keys(frame: &mut Frame, area: Rect, ui: &Ui, paint: Paint) {
     } else {
         let mut keys = vec![("⏎", "show"), ("␣", "fold"), ("s", sort.as_str()), ("/", filter.as_str()), ("?", "help")];
         keys.extend([("q", "quit"), ("r", "reverse"), ("p", "pause"), ("+-", "interval"), ("f", "fold all")]);
+        // What takes places on streams is to be ended easily.
+        keys.insert(if ui.probed == Probed::Nobody { keys.len() } else { 2 }, ("l", probe));
         keys
     };
     let mut line = Line::default();
@@ -181,13 +181,14 @@ s F6         sort by name, rate, age, drops,
              skipped, memory, trouble; r reverses
 /            filter by part of a name; Esc ends it
 + -          look less, or more often; p pauses
-l            in one stream: measure latency with a
-             subscriber of our own (takes a place)
+l            latency by our own probes, which take a
+             place each: of all, or of one stream
 q Ctrl-C     quit
 
 HZ      frames published, or taken, a second
 AGE     of the newest frame; subscribers: how
         many frames they are behind it
+LAT     from publication to our own probe having it
 SKIP/s  passed over for a newer one: harmless
 MISS/s  gone before they were asked for
 DROP/s  refused for want of a slot; subscribers:

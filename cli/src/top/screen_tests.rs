@@ -7,8 +7,7 @@ use ratatui::style::{Color, Modifier};
 
 use super::*;
 use crate::top::look::Look;
-use crate::top::probe::Latency;
-use crate::top::testing::{later, look, robot, stream};
+use crate::top::testing::{later, look, measured, robot, stream};
 use crate::top::ui::Sort;
 
 fn watch_of(looks: impl IntoIterator<Item = Look>) -> Watch {
@@ -18,13 +17,13 @@ fn watch_of(looks: impl IntoIterator<Item = Look>) -> Watch {
 }
 
 /// What a user sees after these keys.
-fn seen(watch: &Watch, size: (u16, u16), keys: &[KeyCode], probe: Option<&Reading>, colours: bool) -> TestBackend {
+fn seen(watch: &Watch, size: (u16, u16), keys: &[KeyCode], colours: bool) -> TestBackend {
     let mut ui = Ui::new(Duration::from_secs(1), Sort::Name);
     ui.settle(watch);
     for &key in keys {
         ui.key(KeyEvent::from(key), watch);
     }
-    let view = View { watch, prefix: "", probe, fault: None, paint: Paint { colours, selected: false } };
+    let view = View { watch, prefix: "", fault: None, paint: Paint { colours, selected: false } };
     let mut terminal = Terminal::new(TestBackend::new(size.0, size.1)).unwrap();
     terminal.draw(|frame| draw(frame, &view, &mut ui)).unwrap();
     terminal.backend().clone()
@@ -49,7 +48,7 @@ fn check(backend: &TestBackend, expected: &str) {
 #[test]
 fn table_at_80_columns() {
     check(
-        &seen(&watch_of(robot()), (80, 24), &[], None, true),
+        &seen(&watch_of(robot()), (80, 24), &[], true),
         "
  framebus top · 3 streams · 3 subscribers · 5.3 MiB · every 1 s        ✖ 2  ● 1
   STREAM / subscriber           PID     HZ     AGE SKIP/s DROP/s   HELD   MEMORY
@@ -69,7 +68,7 @@ fn table_at_80_columns() {
 #[test]
 fn table_at_120_columns() {
     check(
-        &seen(&watch_of(robot()), (120, 40), &[KeyCode::Down, KeyCode::Down], None, true),
+        &seen(&watch_of(robot()), (120, 40), &[KeyCode::Down, KeyCode::Down], true),
         "
  framebus top · 3 streams · 3 subscribers · 5.3 MiB · every 1 s                                                ✖ 2  ● 1
   STREAM / subscriber        PID     HZ     AGE SKIP/s DROP/s   HELD   MEMORY TROUBLE
@@ -88,7 +87,7 @@ fn table_at_120_columns() {
 
 #[test]
 fn table_at_200_columns() {
-    check(&seen(&watch_of(robot()), (200, 60), &[], None, true), "
+    check(&seen(&watch_of(robot()), (200, 60), &[], true), "
  framebus top · 3 streams · 3 subscribers · 5.3 MiB · every 1 s                                                                                                                                ✖ 2  ● 1
   STREAM / subscriber        PID     HZ     OF     AGE SKIP/s MISS/s DROP/s LATE/s   HELD   MEMORY BACKEND    TROUBLE
 ✖ ▾ robot/front             4000    2.0   30.0   10 ms                 28.0      0    2/3  2.6 MiB sysv       drops 28.0/s due to slow (pid 4200)
@@ -99,17 +98,48 @@ fn table_at_200_columns() {
     └ web                   4300   10.0          -2 fr   20.0      0      0           0/2
 
  ✖ robot/front: drops 28.0/s due to slow (pid 4200)
- ⏎  show  ␣  fold  s  sort: name  /  filter  ?  help  q  quit  r  reverse  p  pause  +-  interval  f  fold all
+ ⏎  show  ␣  fold  s  sort: name  /  filter  ?  help  q  quit  r  reverse  p  pause  +-  interval  f  fold all  l  probe latency
 ");
 }
 
 #[test]
+fn table_with_latencies() {
+    let mut watch = watch_of(robot());
+    watch.note(&measured());
+    let keys = [KeyCode::Char('l')];
+    check(
+        &seen(&watch, (80, 24), &keys, true),
+        "
+ framebus top · 3 streams · 3 subscribers · 5.3 MiB · every 1 s        ✖ 2  ● 1
+  STREAM / subscriber           PID     HZ     AGE LAT p50 LAT p99 DROP/s   HELD
+✖ ▾ robot/front                4000    2.0   10 ms   24 µs  591 µs   28.0    2/3
+    ├ recorder                 4100    2.0       –                      0    0/2
+  ✖ └ slow                     4200    2.0       –                   28.0    2/2
+✖   robot/imu                  gone      0   8.0 s                      0   0/18
+● ▾ robot/rear                 4000   30.0   10 ms    full       –      0   0/18
+    └ web                      4300   10.0   -2 fr                      0    0/2
+
+ ✖ robot/front: drops 28.0/s due to slow (pid 4200)
+ ⏎  show  ␣  fold  l  probe off  s  sort: name  /  filter  ?  help  q  quit
+",
+    );
+    let wide = lines(&seen(&watch, (130, 24), &keys, true));
+    assert!(wide[1].contains(" AGE LAT p50 LAT p99 SKIP/s DROP/s   HELD   MEMORY TROUBLE"), "{wide:#?}");
+    let full = cell(&seen(&watch, (130, 24), &keys, true), 6, "full");
+    assert_eq!((full.fg, full.bg), (Color::Black, Color::Yellow));
+    // A stream says in words why there is none.
+    let keys = [KeyCode::Char('l'), KeyCode::End, KeyCode::Enter];
+    let lines = lines(&seen(&watch, (80, 24), &keys, true)).join("\n");
+    assert!(lines.contains(" latency    can not attach to stream robot/rear: all 8 places are taken\n"), "{lines}");
+}
+
+#[test]
 fn one_stream_at_80_columns() {
-    let latency = Some(Latency { frames: 30, p50_ns: 24_000, p99_ns: 591_000, max_ns: 1_200_000 });
-    let reading = Reading { latency, fault: None };
+    let mut watch = watch_of(robot());
+    watch.note(&measured());
     let keys = [KeyCode::Enter, KeyCode::Char('l')];
     check(
-        &seen(&watch_of(robot()), (80, 24), &keys, Some(&reading), true),
+        &seen(&watch, (80, 24), &keys, true),
         "
  framebus top › robot/front · every 1 s                                ✖ 2  ● 1
  content    images of 640 × 480 rgb8, up to 900 KiB a frame
@@ -141,7 +171,7 @@ fn one_stream_at_80_columns() {
 fn filter_while_it_is_typed() {
     let keys = ['/', 'w', 'e', 'b'].map(KeyCode::Char);
     check(
-        &seen(&watch_of(robot()), (80, 24), &keys, None, true),
+        &seen(&watch_of(robot()), (80, 24), &keys, true),
         "
  framebus top · 3 streams · 3 subscribers · 5.3 MiB · every 1 s        ✖ 2  ● 1
   STREAM / subscriber           PID     HZ     AGE SKIP/s DROP/s   HELD   MEMORY
@@ -157,7 +187,7 @@ fn filter_while_it_is_typed() {
 #[test]
 fn no_streams() {
     check(
-        &seen(&watch_of([look(0.0, Vec::new())]), (80, 24), &[], None, true),
+        &seen(&watch_of([look(0.0, Vec::new())]), (80, 24), &[], true),
         "
  framebus top · 0 streams · 0 subscribers · 0 B · every 1 s
 
@@ -174,7 +204,7 @@ fn first_look_says_that_rates_are_to_come() {
     let [first, _] = robot();
     let first = Look { streams: vec![first.streams[2].clone()], ..first };
     check(
-        &seen(&watch_of([first]), (80, 6), &[], None, true),
+        &seen(&watch_of([first]), (80, 6), &[], true),
         "
  framebus top · 1 stream · 1 subscriber · 2.6 MiB · every 1 s               ● 1
   STREAM / subscriber           PID     HZ     AGE SKIP/s DROP/s   HELD   MEMORY
@@ -197,7 +227,7 @@ fn history_grows_from_the_right() {
             look(f64::from(second), vec![front.clone()])
         })
         .collect();
-    let lines = lines(&seen(&watch_of(looks), (122, 30), &[KeyCode::Enter], None, true));
+    let lines = lines(&seen(&watch_of(looks), (122, 30), &[KeyCode::Enter], true));
     let bars = |title: &str| {
         let index = lines.iter().position(|line| line.starts_with(title)).unwrap();
         lines[index + 1..]
@@ -225,7 +255,7 @@ fn cell(backend: &TestBackend, y: usize, text: &str) -> ratatui::buffer::Cell {
 
 #[test]
 fn colours_tell_what_is_well_and_what_is_not() {
-    let backend = seen(&watch_of(robot()), (120, 40), &[KeyCode::End], None, true);
+    let backend = seen(&watch_of(robot()), (120, 40), &[KeyCode::End], true);
     let drops = cell(&backend, 2, "28.0");
     assert_eq!((drops.fg, drops.bg), (Color::White, Color::Red));
     // The culprit, its number and its name.
@@ -240,7 +270,7 @@ fn colours_tell_what_is_well_and_what_is_not() {
 
 #[test]
 fn a_number_that_stands_out_does_so_under_the_cursor_too() {
-    let backend = seen(&watch_of(robot()), (120, 40), &[], None, true);
+    let backend = seen(&watch_of(robot()), (120, 40), &[], true);
     assert!(cell(&backend, 2, "robot/front").modifier.contains(Modifier::REVERSED));
     let drops = cell(&backend, 2, "28.0");
     assert_eq!((drops.bg, drops.modifier.contains(Modifier::REVERSED)), (Color::Red, false));
@@ -249,11 +279,11 @@ fn a_number_that_stands_out_does_so_under_the_cursor_too() {
 #[test]
 fn without_colours_there_are_none_and_yet_trouble_stands_out() {
     for keys in [vec![], vec![KeyCode::Enter], vec![KeyCode::Char('?')], vec![KeyCode::Char('p')]] {
-        let backend = seen(&watch_of(robot()), (120, 40), &keys, None, false);
+        let backend = seen(&watch_of(robot()), (120, 40), &keys, false);
         let coloured = |cell: &&ratatui::buffer::Cell| cell.fg != Color::Reset || cell.bg != Color::Reset;
         assert_eq!(backend.buffer().content().iter().find(coloured), None, "{keys:?}");
     }
-    let backend = seen(&watch_of(robot()), (120, 40), &[], None, false);
+    let backend = seen(&watch_of(robot()), (120, 40), &[], false);
     assert!(cell(&backend, 4, "28.0").modifier.contains(Modifier::BOLD | Modifier::UNDERLINED));
 }
 
@@ -262,8 +292,10 @@ fn any_size_can_be_drawn() {
     let watch = watch_of(robot());
     for width in [1, 2, 3, 7, 20, 49, 77, 109, 500] {
         for height in 1..30 {
-            for keys in [vec![], vec![KeyCode::Enter], vec![KeyCode::Char('?')], vec![KeyCode::Char('/')]] {
-                seen(&watch, (width, height), &keys, None, true);
+            for key in ["", "\n", "?", "/", "l"] {
+                let keys: Vec<_> =
+                    key.chars().map(|key| if key == '\n' { KeyCode::Enter } else { KeyCode::Char(key) }).collect();
+                seen(&watch, (width, height), &keys, true);
             }
         }
     }
@@ -274,10 +306,18 @@ fn the_row_under_the_cursor_is_always_on_the_screen() {
     let many = look(0.0, (0..50).map(|number| stream(&format!("robot/camera-{number:02}"))).collect());
     let watch = watch_of([many]);
     let mut keys = vec![KeyCode::Down; 30];
-    let shown = |keys: &[KeyCode]| lines(&seen(&watch, (80, 14), keys, None, true)).join("\n");
+    let shown = |keys: &[KeyCode]| lines(&seen(&watch, (80, 14), keys, true)).join("\n");
     assert!(shown(&keys).contains("camera-30"));
     keys.extend([KeyCode::Up; 10]);
     assert!(shown(&keys).contains("camera-20"));
     keys.push(KeyCode::End);
     assert!(shown(&keys).contains("camera-49"));
+}
+
+#[test]
+fn the_help_is_seen_whole_on_a_usual_terminal() {
+    let shown = lines(&seen(&watch_of(robot()), (80, 24), &[KeyCode::Char('?')], true)).join("\n");
+    for line in HELP.lines() {
+        assert!(shown.contains(line), "{line:?} in\n{shown}");
+    }
 }

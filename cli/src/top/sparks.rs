@@ -1,5 +1,6 @@
 //! The last two minutes of a stream as bars: its rate, what it dropped, how old its frames became.
 
+use framebus_program::duration;
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::{Color, Style};
@@ -7,7 +8,7 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::Sparkline;
 
 use super::detail::Detail;
-use super::format::{duration, rate};
+use super::format::rate;
 use super::history::Sample;
 use super::paint::Paint;
 

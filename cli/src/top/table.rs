@@ -7,41 +7,21 @@ use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Cell, Paragraph, Row as TableRow, Table};
 
-use super::format::{cut, duration, memory, rate};
+use super::cells::{self, Column};
+use super::format::cut;
 use super::paint::{Paint, sign};
-use super::probe;
+use super::probe::Reading;
 use super::rows::{Fold, Row, What};
 use super::trouble::{self, Severity};
-use super::ui::Ui;
+use super::ui::{Probed, Ui};
+use super::watch::{Watched, WatchedSubscriber};
 
-/// A column: what it tells of a stream, and what of a subscriber.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Column {
-    /// How well it is, its name or label.
-    Name,
-    /// Process.
-    Pid,
-    /// Frames published, or seen, a second.
-    Hz,
-    /// The nominal rate.
-    Nominal,
-    /// Of the newest frame; of a subscriber, how many frames it is behind.
-    Age,
-    Skipped,
-    Missed,
-    /// Frames refused, or refused because of it.
-    Drops,
-    Late,
-    /// Frames held: of the slots, or of what one may hold.
-    Held,
-    Memory,
-    Backend,
-    Trouble,
-}
-
-/// The columns of a terminal so wide. The words of trouble come as soon as there is room: they say it all.
-fn columns(width: u16) -> Vec<Column> {
+/// The columns of a terminal so wide. The words of trouble come as soon as there is room: they say it all. Latencies were asked
+/// for, so others give way to them.
+fn columns(width: u16, latency: bool) -> Vec<Column> {
     use Column::*;
+    let latency = latency && width >= 40;
+    let width = if latency { width - 16 } else { width };
     let since = |least: u16, column: Column| (width >= least).then_some(column);
     let all = [
         Some(Name),
@@ -49,6 +29,8 @@ fn columns(width: u16) -> Vec<Column> {
         Some(Hz),
         since(140, Nominal),
         Some(Age),
+        latency.then_some(LatencyP50),
+        latency.then_some(LatencyP99),
         since(70, Skipped),
         since(130, Missed),
         Some(Drops),
@@ -61,48 +43,27 @@ fn columns(width: u16) -> Vec<Column> {
     all.into_iter().flatten().collect()
 }
 
-impl Column {
-    fn head(self) -> &'static str {
-        match self {
-            Column::Name => "  STREAM / subscriber",
-            Column::Pid => "PID",
-            Column::Hz => "HZ",
-            Column::Nominal => "OF",
-            Column::Age => "AGE",
-            Column::Skipped => "SKIP/s",
-            Column::Missed => "MISS/s",
-            Column::Drops => "DROP/s",
-            Column::Late => "LATE/s",
-            Column::Held => "HELD",
-            Column::Memory => "MEMORY",
-            Column::Backend => "BACKEND",
-            Column::Trouble => "TROUBLE",
-        }
+fn alignment(column: Column) -> Alignment {
+    match column {
+        Column::Name | Column::Backend | Column::Trouble => Alignment::Left,
+        _ => Alignment::Right,
     }
+}
 
-    fn alignment(self) -> Alignment {
-        match self {
-            Column::Name | Column::Backend | Column::Trouble => Alignment::Left,
-            _ => Alignment::Right,
-        }
-    }
-
-    fn width(self, name: u16) -> Constraint {
-        match self {
-            Column::Name => Constraint::Length(name),
-            Column::Trouble => Constraint::Fill(1),
-            Column::Backend => Constraint::Length(10),
-            Column::Memory => Constraint::Length(8),
-            Column::Pid | Column::Age => Constraint::Length(7),
-            Column::Nominal | Column::Hz => Constraint::Length(6),
-            _ => Constraint::Length(6),
-        }
+fn width(column: Column, name: u16) -> Constraint {
+    match column {
+        Column::Name => Constraint::Length(name),
+        Column::Trouble => Constraint::Fill(1),
+        Column::Backend => Constraint::Length(10),
+        Column::Memory => Constraint::Length(8),
+        Column::Pid | Column::Age | Column::LatencyP50 | Column::LatencyP99 => Constraint::Length(7),
+        _ => Constraint::Length(6),
     }
 }
 
 /// Widths of all columns but the name and the trouble, with the spaces before them.
 fn others(columns: &[Column]) -> u16 {
-    let width = |column: &Column| match column.width(0) {
+    let width = |column: &Column| match width(*column, 0) {
         Constraint::Length(width) if *column != Column::Name => width + 1,
         _ => 0,
     };
@@ -111,7 +72,7 @@ fn others(columns: &[Column]) -> u16 {
 
 /// Draws the table, and moves its first row so that the cursor is seen.
 pub fn draw(frame: &mut Frame, area: Rect, rows: &[Row], ui: &mut Ui, paint: Paint) {
-    let columns = columns(area.width);
+    let columns = columns(area.width, ui.probed == Probed::Shown);
     let page = usize::from(area.height.saturating_sub(1));
     ui.page = page.max(1);
     ui.first = ui.first.clamp((ui.index + 1).saturating_sub(ui.page), ui.index).min(rows.len().saturating_sub(1));
@@ -126,28 +87,31 @@ pub fn draw(frame: &mut Frame, area: Rect, rows: &[Row], ui: &mut Ui, paint: Pai
         false => room,
     };
     let trouble_width = usize::from(room.saturating_sub(name_width + 1));
-    let head = columns.iter().map(|column| Cell::new(Line::from(column.head()).alignment(column.alignment())));
+    let head = columns.iter().map(|column| Cell::new(Line::from(column.head()).alignment(alignment(*column))));
     let body = rows.iter().enumerate().skip(ui.first).take(page).map(|(index, row)| {
         let paint = Paint { selected: index == ui.index, ..paint };
         let cells = columns.iter().map(|&column| match column {
             Column::Name => Cell::new(name_line(row, usize::from(name_width), paint)),
             Column::Trouble => Cell::new(trouble_line(row, trouble_width, paint)),
-            column => Cell::new(Line::from(cell(column, row, paint)).alignment(column.alignment())),
+            column => Cell::new(Line::from(cell(column, row, paint)).alignment(alignment(column))),
         });
         let style = if index == ui.index { paint.reversed() } else { Style::new() };
         TableRow::new(cells).style(style)
     });
-    let widths = columns.iter().map(|column| column.width(name_width));
+    let widths = columns.iter().map(|&column| width(column, name_width));
     let table = Table::new(body, widths).header(TableRow::new(head).style(paint.bold())).column_spacing(1);
     frame.render_widget(table, area);
 }
 
 /// What is shown where there is no row.
 pub fn draw_empty(frame: &mut Frame, area: Rect, prefix: &str, ui: &Ui, paint: Paint) {
-    let (what, remedy) = match (ui.filter.is_empty(), prefix) {
-        (false, _) => (format!("nothing has \"{}\" in its name", ui.filter), "Esc shows all again"),
-        (true, "") => ("no streams".to_owned(), "framebus demo makes some; they appear here by themselves"),
-        (true, prefix) => (format!("no streams whose name begins with {prefix}"), "framebus ls shows all"),
+    let (what, mut remedy) = framebus_program::no_streams(prefix);
+    if prefix.is_empty() {
+        remedy.push_str("; they appear here by themselves");
+    }
+    let (what, remedy) = match ui.filter.as_str() {
+        "" => (what, remedy),
+        filter => (format!("nothing has \"{filter}\" in its name"), "Esc shows all again".to_owned()),
     };
     let top = area.height.saturating_sub(2) / 2;
     let area = Rect { y: area.y + top, height: (area.height - top).min(2), ..area };
@@ -167,15 +131,9 @@ fn name(row: &Row) -> String {
         }
         What::Subscriber { subscriber, is_last } => {
             let branch = if *is_last { '└' } else { '├' };
-            let ours = is_ours(subscriber.now.holder.pid, &subscriber.now.holder.label);
-            format!("    {branch} {}{}", subscriber.now.holder.name(), if ours { " (our probe)" } else { "" })
+            format!("    {branch} {}", cells::name(subscriber))
         }
     }
-}
-
-/// Whether a subscriber is this program's own probe.
-pub fn is_ours(pid: Option<u32>, label: &str) -> bool {
-    pid == Some(std::process::id()) && label == probe::LABEL
 }
 
 fn name_line(row: &Row, width: usize, paint: Paint) -> Line<'static> {
@@ -206,94 +164,70 @@ fn trouble_line(row: &Row, width: usize, paint: Paint) -> Line<'static> {
 
 fn cell(column: Column, row: &Row, paint: Paint) -> Span<'static> {
     match &row.what {
-        What::Stream { .. } => stream_cell(column, row, paint),
-        What::Subscriber { .. } => subscriber_cell(column, row, paint),
+        What::Stream { .. } => stream_cell(column, row.stream, paint),
+        What::Subscriber { subscriber, .. } => subscriber_cell(column, row.stream, subscriber, paint),
     }
 }
 
-fn stream_cell(column: Column, row: &Row, paint: Paint) -> Span<'static> {
-    let stream = row.stream;
+fn stream_cell(column: Column, stream: &Watched, paint: Paint) -> Span<'static> {
     let (now, rates) = (&stream.now, &stream.rates);
-    if stream.vanished_ns.is_some() {
-        let text = if column == Column::Pid { "–" } else { "" };
-        return Span::styled(text, paint.quiet());
-    }
+    let text = cut(&cells::of_stream(column, stream), 10);
     let alive = now.publisher == PublisherState::Alive;
-    match column {
-        Column::Pid => match (now.publisher, now.publisher_pid) {
-            (PublisherState::Alive, Some(pid)) => Span::raw(pid.to_string()),
-            (PublisherState::Alive, None) => Span::styled("?", paint.quiet()),
-            (PublisherState::Closed, _) => Span::styled("closed", paint.severity(Severity::Attention)),
-            _ => Span::styled("gone", paint.severity(Severity::Bad)),
+    let style = match column {
+        _ if stream.vanished_ns.is_some() => paint.quiet(),
+        Column::Pid => match now.publisher {
+            PublisherState::Alive if now.publisher_pid.is_some() => Style::new(),
+            PublisherState::Alive => paint.quiet(),
+            PublisherState::Closed => paint.severity(Severity::Attention),
+            _ => paint.severity(Severity::Bad),
         },
-        Column::Hz => match rates.published_hz {
-            Some(hz) if alive && hz > 0.0 => Span::styled(rate(hz), paint.severity(trouble::rate_severity(stream))),
-            hz => number(hz, paint),
+        Column::Hz if alive && is_some(rates.published_hz) => paint.severity(trouble::rate_severity(stream)),
+        Column::Hz => number(rates.published_hz, paint),
+        Column::Age if now.age_ns.is_none() => paint.quiet(),
+        Column::Age if alive && trouble::age_severity(stream) > Severity::Good => {
+            paint.severity(trouble::age_severity(stream))
+        }
+        Column::LatencyP50 | Column::LatencyP99 => match &stream.probe {
+            Some(Reading { latency: None, fault: Some(fault) }) if fault.is_full => paint.severity(Severity::Attention),
+            Some(Reading { latency: Some(_), .. }) => Style::new(),
+            _ => paint.quiet(),
         },
-        Column::Nominal => Span::styled(now.nominal_hz.map_or_else(String::new, rate), paint.quiet()),
-        Column::Age => match now.age_ns {
-            Some(age_ns) if alive => {
-                let severity = trouble::age_severity(stream);
-                let style = if severity > Severity::Good { paint.severity(severity) } else { Style::new() };
-                Span::styled(duration(age_ns), style)
-            }
-            Some(age_ns) => Span::raw(duration(age_ns)),
-            None => Span::styled("–", paint.quiet()),
-        },
-        Column::Drops => alarming(rates.refused_hz, paint),
+        Column::Drops if is_some(rates.refused_hz) => paint.severity(Severity::Bad),
+        Column::Drops => number(rates.refused_hz, paint),
         Column::Late => number(rates.late_hz, paint),
-        Column::Held => Span::raw(format!("{}/{}", now.held(), now.slots)),
-        Column::Memory => Span::raw(memory(now.resident_bytes)),
-        Column::Backend => Span::styled(cut(&now.key.backend, 10), paint.quiet()),
-        Column::Skipped | Column::Missed | Column::Name | Column::Trouble => Span::raw(""),
-    }
+        Column::Nominal | Column::Backend => paint.quiet(),
+        _ => Style::new(),
+    };
+    Span::styled(text, style)
 }
 
-fn subscriber_cell(column: Column, row: &Row, paint: Paint) -> Span<'static> {
-    let What::Subscriber { subscriber, .. } = &row.what else { return Span::raw("") };
+/// A subscriber's cell, here and where one stream is shown.
+pub fn subscriber_cell(
+    column: Column,
+    stream: &Watched,
+    subscriber: &WatchedSubscriber,
+    paint: Paint,
+) -> Span<'static> {
     let (now, rates) = (&subscriber.now, &subscriber.rates);
-    match column {
-        Column::Pid => Span::raw(now.holder.pid.map_or("?".to_owned(), |pid| pid.to_string())),
+    let style = match column {
         Column::Hz => number(rates.seen_hz, paint),
-        Column::Age => behind(row.stream.now.last_sequence, now.last_sequence, paint),
+        Column::Age if now.last_sequence == 0 || now.last_sequence >= stream.now.last_sequence => paint.quiet(),
         Column::Skipped => number(rates.skipped_hz, paint),
-        Column::Missed => match rates.missed_hz.filter(|&hz| hz > 0.0) {
-            Some(hz) => Span::styled(rate(hz), paint.severity(Severity::Attention)),
-            None => number(rates.missed_hz, paint),
-        },
-        Column::Drops => alarming(rates.blamed_hz, paint),
-        Column::Held => {
-            let text = format!("{}/{}", now.held, row.stream.now.max_held);
-            let all = trouble::holds_all(row.stream, subscriber);
-            Span::styled(text, if all { paint.severity(Severity::Attention) } else { Style::new() })
-        }
-        _ => Span::raw(""),
-    }
+        Column::Missed if is_some(rates.missed_hz) => paint.severity(Severity::Attention),
+        Column::Missed => number(rates.missed_hz, paint),
+        Column::Drops if is_some(rates.blamed_hz) => paint.severity(Severity::Bad),
+        Column::Drops => number(rates.blamed_hz, paint),
+        Column::Held if trouble::holds_all(stream, subscriber) => paint.severity(Severity::Attention),
+        _ => Style::new(),
+    };
+    Span::styled(cells::of_subscriber(column, stream, subscriber), style)
+}
+
+fn is_some(hz: Option<f64>) -> bool {
+    hz > Some(0.0)
 }
 
 /// A rate; one of 0 is there, but quiet.
-pub fn number(hz: Option<f64>, paint: Paint) -> Span<'static> {
-    match hz {
-        Some(hz) if hz > 0.0 => Span::raw(rate(hz)),
-        Some(_) => Span::styled("0", paint.quiet()),
-        None => Span::styled("–", paint.quiet()),
-    }
-}
-
-/// A rate that should be 0.
-pub fn alarming(hz: Option<f64>, paint: Paint) -> Span<'static> {
-    match hz {
-        Some(hz) if hz > 0.0 => Span::styled(rate(hz), paint.severity(Severity::Bad)),
-        hz => number(hz, paint),
-    }
-}
-
-/// How many frames are newer than the newest one taken.
-pub fn behind(newest: u64, taken: u64, paint: Paint) -> Span<'static> {
-    match newest.saturating_sub(taken) {
-        0 => Span::styled("–", paint.quiet()),
-        _ if taken == 0 => Span::styled("none", paint.quiet()),
-        frames if frames < 10_000 => Span::raw(format!("-{frames} fr")),
-        frames => Span::raw(format!("-{}k fr", frames / 1_000)),
-    }
+fn number(hz: Option<f64>, paint: Paint) -> Style {
+    if is_some(hz) { Style::new() } else { paint.quiet() }
 }

@@ -10,9 +10,9 @@ use anyhow::Context;
 use ratatui::crossterm::event::{self, Event, KeyEventKind};
 
 use super::paint::Paint;
-use super::probe::{Probe, Reading};
+use super::probe::Probes;
 use super::screen::{self, View};
-use super::ui::{Action, Ui};
+use super::ui::{Action, Probed, Ui};
 use super::watch::Watch;
 use super::{Arguments, Source};
 
@@ -47,8 +47,11 @@ pub fn run(arguments: &Arguments, source: &Source, stop: &Arc<AtomicBool>) -> an
     watch.take(source.look()?.0);
     let mut ui = Ui::new(arguments.interval, arguments.sort);
     ui.settle(&watch);
-    let mut probe: Option<Probe> = None;
-    let mut reading = Reading::default();
+    if arguments.probe {
+        ui.probed = Probed::Shown;
+    }
+    let mut probes = Probes::default();
+    probes.follow(&ui.wanted(&watch));
     let mut fault: Option<String> = None;
     let paint = Paint::from_environment();
 
@@ -59,8 +62,8 @@ pub fn run(arguments: &Arguments, source: &Source, stop: &Arc<AtomicBool>) -> an
     let mut changed = true;
     while !stop.load(Ordering::Relaxed) {
         if changed {
-            let reading = probe.as_ref().map(|_| &reading);
-            let view = View { watch: &watch, prefix: &source.prefix, probe: reading, fault: fault.as_deref(), paint };
+            watch.note(probes.readings());
+            let view = View { watch: &watch, prefix: &source.prefix, fault: fault.as_deref(), paint };
             terminal.draw(|frame| screen::draw(frame, &view, &mut ui)).context("can not draw on the terminal")?;
         }
         let due = looked + ui.interval;
@@ -74,7 +77,7 @@ pub fn run(arguments: &Arguments, source: &Source, stop: &Arc<AtomicBool>) -> an
                 // Obeyed, or no key at all, such as a new size: it is drawn.
                 _ => {}
             }
-            follow(&mut probe, &ui, &mut reading, &mut fault);
+            probes.follow(&ui.wanted(&watch));
         }
         if !ui.paused && Instant::now() >= looked + ui.interval {
             looked = Instant::now();
@@ -85,25 +88,11 @@ pub fn run(arguments: &Arguments, source: &Source, stop: &Arc<AtomicBool>) -> an
                 }
                 Err(error) => fault = Some(format!("{error:#}")),
             }
-            if let Some(probe) = &probe {
-                reading = probe.read();
-            }
+            probes.end_interval();
+            probes.follow(&ui.wanted(&watch));
             ui.settle(&watch);
             changed = true;
         }
     }
     Ok(())
-}
-
-/// Starts and ends the probe, as the user wishes.
-fn follow(probe: &mut Option<Probe>, ui: &Ui, reading: &mut Reading, fault: &mut Option<String>) {
-    if probe.as_ref().map(|probe| &probe.stream) == ui.probed.as_ref() {
-        return;
-    }
-    *probe = None;
-    *reading = Reading::default();
-    match ui.probed.as_ref().map(Probe::start).transpose() {
-        Ok(started) => *probe = started,
-        Err(error) => *fault = Some(format!("{error:#}")),
-    }
 }

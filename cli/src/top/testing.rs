@@ -1,8 +1,11 @@
 //! Looks made up for tests: a small robot, and what a test changes of it.
 
+use std::collections::BTreeMap;
+
 use framebus::PublisherState;
 
 use super::look::{Holder, Look, Stream, StreamKey, Subscriber};
+use super::probe::{Fault, Latency, Reading};
 
 pub const SECOND: u64 = 1_000_000_000;
 /// When the first look is.
@@ -20,6 +23,7 @@ pub fn stream(name: &str) -> Stream {
         nominal_hz: Some(30.0),
         publisher: PublisherState::Alive,
         publisher_pid: Some(4000),
+        base_sequence: 0,
         last_sequence: 300,
         age_ns: Some(10_000_000),
         refused: 0,
@@ -92,4 +96,14 @@ pub fn robot() -> [Look; 2] {
     (rear_then.subscribers[0].seen, rear_then.subscribers[0].skipped) = (110, 20);
     rear_then.subscribers[0].last_sequence -= 2;
     [look(0.0, vec![front, imu, rear]), look(1.0, vec![front_then, imu_then, rear_then])]
+}
+
+/// What our probes measured of the robot: of `front`; `rear` has no place for one, and `imu` is not published.
+pub fn measured() -> BTreeMap<StreamKey, Reading> {
+    let latency = Latency { frames: 30, p50_ns: 24_000, p99_ns: 591_000, max_ns: 1_200_000 };
+    let fault = Fault { text: "can not attach to stream robot/rear: all 8 places are taken".to_owned(), is_full: true };
+    BTreeMap::from([
+        (key("robot/front"), Reading { latency: Some(latency), fault: None }),
+        (key("robot/rear"), Reading { latency: None, fault: Some(fault) }),
+    ])
 }

@@ -1,8 +1,9 @@
 //! What is wrong with a stream or a subscriber, and how badly, in words for somebody who has just been woken up.
 
 use framebus::PublisherState;
+use framebus_program::duration;
 
-use super::format::{duration, rate};
+use super::format::rate;
 use super::watch::{Culprit, REMEMBERED_NS, Watched, WatchedSubscriber};
 
 /// How bad something is.

@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use framebus::PublisherState;
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::look::StreamKey;
 use super::rows::{self, RowKey};
-use super::watch::Watch;
+use super::watch::{Watch, Watched};
 
 /// What the streams are sorted by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -31,6 +32,17 @@ pub enum Screen {
     Detail { stream: StreamKey, first: usize },
 }
 
+/// On which streams subscribers of our own measure latencies.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Probed {
+    #[default]
+    Nobody,
+    /// The one that is shown alone.
+    One(StreamKey),
+    /// All that the table shows and somebody publishes.
+    Shown,
+}
+
 /// What the user has asked for.
 #[derive(Clone, Debug)]
 pub struct Ui {
@@ -51,8 +63,7 @@ pub struct Ui {
     /// First row on the screen, and how many fit: kept by the view.
     pub first: usize,
     pub page: usize,
-    /// The stream of which our own subscriber takes the latencies.
-    pub probed: Option<StreamKey>,
+    pub probed: Probed,
 }
 
 /// What the program is to do after a key.
@@ -107,7 +118,28 @@ impl Ui {
             index: 0,
             first: 0,
             page: 10,
-            probed: None,
+            probed: Probed::Nobody,
+        }
+    }
+
+    /// The streams that are to have a probe. One that nobody publishes could not be removed while we read it.
+    pub fn wanted(&self, watch: &Watch) -> BTreeSet<StreamKey> {
+        let is_alive =
+            |stream: &&Watched| stream.vanished_ns.is_none() && stream.now.publisher == PublisherState::Alive;
+        match &self.probed {
+            Probed::Nobody => BTreeSet::new(),
+            Probed::One(stream) => BTreeSet::from([stream.clone()]),
+            Probed::Shown => {
+                let streams = rows::streams(watch, self).into_iter().filter(is_alive);
+                streams.map(|stream| stream.now.key.clone()).collect()
+            }
+        }
+    }
+
+    /// A probe takes a place: that of one stream does not outlast its view, nor follow to another one unasked.
+    fn leave_stream(&mut self) {
+        if let Probed::One(_) = self.probed {
+            self.probed = Probed::Nobody;
         }
     }
 
@@ -198,6 +230,12 @@ impl Ui {
                 }
             }
             KeyCode::Char('s') | KeyCode::F(6) => self.sort = self.sort.next(),
+            KeyCode::Char('l') => {
+                self.probed = match self.probed {
+                    Probed::Nobody => Probed::Shown,
+                    _ => Probed::Nobody,
+                }
+            }
             KeyCode::Char('r') => self.reverse = !self.reverse,
             KeyCode::Char('/') => self.typing = true,
             KeyCode::Esc => self.filter.clear(),
@@ -231,12 +269,12 @@ impl Ui {
             KeyCode::Esc | KeyCode::Enter | KeyCode::Backspace => {
                 self.screen = Screen::Table;
                 self.selected = Some(RowKey { stream, holder: None });
-                self.probed = None;
+                self.leave_stream();
             }
             KeyCode::Char('l') => {
                 self.probed = match self.probed {
-                    Some(_) => None,
-                    None => Some(stream),
+                    Probed::Nobody => Probed::One(stream),
+                    _ => Probed::Nobody,
                 }
             }
             KeyCode::Down | KeyCode::Char('j') => {
@@ -258,8 +296,7 @@ impl Ui {
         let to = here.saturating_add_signed(by).min(keys.len().saturating_sub(1));
         if let Some(stream) = keys.get(to).filter(|key| *key != stream) {
             self.screen = Screen::Detail { stream: stream.clone(), first: 0 };
-            // A probe takes a place: it does not follow unasked.
-            self.probed = None;
+            self.leave_stream();
         }
     }
 }

@@ -139,13 +139,23 @@ fn one_stream_is_shown_and_left_again() {
 }
 
 #[test]
-fn the_probe_runs_only_where_it_was_asked_for() {
+fn probes_run_only_where_they_were_asked_for() {
     let watch = robot_watch();
-    let probed = |keys: &str| pressed(&watch, keys).probed;
-    assert_eq!(probed("l"), None);
-    assert_eq!(probed("<enter> l"), Some(key("robot/front")));
+    let wanted = |keys: &str| {
+        let names = pressed(&watch, keys).wanted(&watch).into_iter().map(|key| key.name.replace("robot/", ""));
+        names.collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(wanted("<down>"), "");
+    // In the table: all that somebody publishes and the filter lets through.
+    assert_eq!(wanted("l"), "front rear");
+    assert_eq!(wanted("l / r e a <enter>"), "rear");
+    assert_eq!(wanted("l l"), "");
+    assert_eq!(wanted("l <enter> <right> <esc>"), "front rear");
+    assert_eq!(wanted("l <enter> l"), "");
+    // In the view of one stream: of this one, as long as it is shown.
+    assert_eq!(wanted("<enter> l"), "front");
     for gone in ["<enter> l l", "<enter> l <esc>", "<enter> l <right>"] {
-        assert_eq!(probed(gone), None, "{gone}");
+        assert_eq!(wanted(gone), "", "{gone}");
     }
 }
 

@@ -5,10 +5,11 @@
 
 use std::collections::BTreeMap;
 
-use framebus::PublisherState;
+use framebus_program::Pace;
 
 use super::history::{History, Sample};
 use super::look::{Holder, Look, Stream, StreamKey, Subscriber};
+use super::probe::Reading;
 use super::rates::{StreamRates, SubscriberRates};
 
 /// How long a stream that is gone is still shown.
@@ -34,8 +35,9 @@ pub struct Watched {
     /// In the order of their places.
     pub subscribers: Vec<WatchedSubscriber>,
     pub history: History,
-    /// The last rate that was not 0.
-    pub usual_hz: Option<f64>,
+    /// What a probe of ours measured in the last interval; `None`: it has none.
+    pub probe: Option<Reading>,
+    pace: Pace,
     /// How often another publisher was found, or a new stream of the name.
     pub restarts: u32,
     /// Who was last blamed for a refused frame.
@@ -84,17 +86,25 @@ impl Watch {
             }
         }
     }
+
+    /// Takes what the probes measured.
+    pub fn note(&mut self, readings: &BTreeMap<StreamKey, Reading>) {
+        for (key, stream) in &mut self.streams {
+            stream.probe = readings.get(key).cloned();
+        }
+    }
 }
 
 impl Watched {
     fn first(stream: Stream, at_ns: u64) -> Self {
         let subscribers = stream.subscribers.iter().map(|now| WatchedSubscriber::first(now.clone())).collect();
         let mut first = Self {
+            pace: Pace::new(stream.seen(at_ns)),
             now: stream,
             rates: StreamRates::default(),
             subscribers,
             history: History::default(),
-            usual_hz: None,
+            probe: None,
             restarts: 0,
             culprit: None,
             vanished_ns: None,
@@ -104,14 +114,15 @@ impl Watched {
     }
 
     /// The same stream at the next look.
-    fn then(self, now: Stream, at_ns: u64, seconds: f64) -> Self {
+    fn then(mut self, now: Stream, at_ns: u64, seconds: f64) -> Self {
         let before = &self.now;
         let back_again = self.vanished_ns.is_some();
+        let progress = self.pace.take(now.seen(at_ns));
         let rates = match back_again {
             true => StreamRates::default(),
-            false => StreamRates::between(before, &now, seconds, self.usual_hz),
+            false => StreamRates::between(before, &now, seconds, progress),
         };
-        let restarted = back_again || is_restart(before, &now);
+        let restarted = back_again || progress.restarted;
         let same_segment = before.segment_id == now.segment_id && !back_again;
         let earlier = |holder: &Holder| self.subscribers.iter().find(|one| same_segment && one.now.holder == *holder);
         let subscribers: Vec<_> = now
@@ -125,10 +136,10 @@ impl Watched {
         let left =
             self.subscribers.iter().filter(|one| now.subscribers.iter().all(|other| other.holder != one.now.holder));
         let culprit = culprit(&rates, &subscribers, left, at_ns).or(self.culprit);
-        let usual_hz = rates.published_hz.filter(|&hz| hz > 0.0).or(self.usual_hz);
         let restarts = self.restarts + u32::from(restarted);
+        let (history, pace) = (self.history, self.pace);
         let mut then =
-            Self { now, rates, subscribers, history: self.history, usual_hz, restarts, culprit, vanished_ns: None };
+            Self { now, rates, subscribers, history, probe: None, pace, restarts, culprit, vanished_ns: None };
         then.remember(at_ns);
         then
     }
@@ -150,17 +161,9 @@ impl Watched {
 
     /// Time from a frame to the next, as it should be or as it was: ns.
     pub fn period_ns(&self) -> Option<f64> {
-        let hz = self.now.nominal_hz.filter(|&hz| hz > 0.0).or(self.usual_hz);
+        let hz = self.now.nominal_hz.filter(|&hz| hz > 0.0).or(self.pace.usual_hz());
         hz.map(|hz| 1e9 / hz)
     }
-}
-
-/// Another publisher than before, or a new stream under the name.
-fn is_restart(before: &Stream, now: &Stream) -> bool {
-    let came = before.publisher != PublisherState::Alive && now.publisher == PublisherState::Alive;
-    let pids = (before.publisher_pid, now.publisher_pid);
-    let other = matches!(pids, (Some(before), Some(now)) if before != now);
-    came || other || before.segment_id != now.segment_id
 }
 
 /// Who is to blame for what was refused since the look before: the one with the most frames. Where nobody is who is there, it

@@ -1,3 +1,5 @@
+use framebus::PublisherState;
+
 use super::*;
 use crate::top::testing::{SECOND, key, later, look, robot, stream, subscriber};
 use crate::top::trouble::{self, Severity};
@@ -68,6 +70,18 @@ fn a_successor_goes_on_and_counts_as_a_restart() {
 }
 
 #[test]
+fn a_pause_between_two_publishers_makes_the_second_one_not_slow() {
+    let mut dead = stream("a/b");
+    (dead.publisher, dead.publisher_pid, dead.age_ns) = (PublisherState::Gone, None, Some(20 * SECOND));
+    let mut back = later(&stream("a/b"), 30);
+    back.publisher_pid = Some(4001);
+    let watch = after([Some(dead.clone()), Some(back.clone())]);
+    let rates = only(&watch).rates;
+    assert_eq!((rates.published, rates.published_hz, texts(&watch)), (Some(30), None, Vec::<String>::new()));
+    assert_eq!(only(&after([Some(dead), Some(back.clone()), Some(later(&back, 30))])).rates.published_hz, Some(30.0));
+}
+
+#[test]
 fn a_publisher_that_comes_back_after_death_counts_once() {
     let first = stream("a/b");
     let mut dead = first.clone();
@@ -89,13 +103,22 @@ fn a_sequence_that_goes_back_gives_no_rates_for_one_look() {
 }
 
 #[test]
+fn a_stream_made_anew_has_no_rates_for_one_look_also_where_it_is_further_already() {
+    let first = stream("a/b");
+    let mut anew = later(&first, 60);
+    anew.segment_id = 8;
+    let watch = after([Some(first), Some(anew)]);
+    assert_eq!((only(&watch).rates, only(&watch).restarts), (StreamRates::default(), 1));
+}
+
+#[test]
 fn a_new_epoch_goes_on_in_sequence_but_its_counters_begin_anew() {
     let mut first = stream("a/b");
     first.refused = 10;
     first.subscribers = vec![subscriber(0, 1, "one")];
     let mut epoch = later(&first, 30);
     // More than before: by chance, and yet nothing to subtract from.
-    (epoch.segment_id, epoch.refused) = (8, 12);
+    (epoch.segment_id, epoch.base_sequence, epoch.refused) = (8, 310, 12);
     let watch = after([Some(first), Some(epoch)]);
     let rates = only(&watch).rates;
     assert_eq!((rates.published, rates.refused, rates.refused_hz), (Some(30), None, None));

@@ -11,7 +11,6 @@
 
 mod neighbour;
 mod scene;
-mod still;
 mod words;
 
 use crate::arguments::Arguments;

@@ -98,7 +98,6 @@ impl<'a> Session<'a> {
             begun,
             begun_ns,
         };
-        session.check_held()?;
         let content = &session.content;
         tracing::debug!(stream = session.stream, %content, geometry = ?session.subscriber.geometry(), "attached");
         if arguments.mode == Mode::Every && !session.subscriber.is_lossless() {
@@ -109,21 +108,6 @@ impl<'a> Session<'a> {
             ));
         }
         Ok(session)
-    }
-
-    /// One frame more than are kept is held for a moment.
-    fn check_held(&self) -> Result<(), UsageError> {
-        let (wanted, most) = (self.arguments.hold_frames, self.subscriber.geometry().max_held() - 1);
-        if wanted <= most {
-            return Ok(());
-        }
-        Err(UsageError(format!(
-            "--hold-frames {wanted} is too much for stream {}: a subscriber may hold {} frames there, and one is the newest; \
-             expected at most {most}, or a producer with max_held = {}",
-            self.stream,
-            most + 1,
-            wanted + 1
-        )))
     }
 
     /// Views the stream until something ends it.
@@ -347,6 +331,24 @@ impl<'a> Session<'a> {
             let (content, before) = (content.clone(), std::mem::replace(&mut self.content, content.clone()));
             self.say(&format!("stream {} carries {content} now, after {before}", self.stream));
         }
-        self.check_held()
+        check_held(&self.subscriber, self.arguments.hold_frames)
     }
+}
+
+/// Whether so many frames can be kept: one more is held for a moment.
+///
+/// # Errors
+/// Where the stream allows for fewer.
+pub(crate) fn check_held(subscriber: &Subscriber, wanted: usize) -> Result<(), UsageError> {
+    let most = subscriber.geometry().max_held() - 1;
+    if wanted <= most {
+        return Ok(());
+    }
+    Err(UsageError(format!(
+        "--hold-frames {wanted} is too much for stream {}: a subscriber may hold {} frames there, and one is the newest; \
+         expected at most {most}, or a producer with max_held = {}",
+        subscriber.name(),
+        most + 1,
+        wanted + 1
+    )))
 }

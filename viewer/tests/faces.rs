@@ -1,7 +1,7 @@
 //! The faces of the program `viewer`, looked at: its window by screenshots of a display of the test's own, its terminal
 //! by what tmux has on its screen. Each is skipped where the programs for it are not installed.
 
-use framebus::{Backend, Content, ImageShape, PixelFormat, Publisher, Rate, StreamName, StreamOptions};
+use framebus::{Backend, Content, ImageShape, PixelFormat, Publisher, Rate, StreamName, StreamOptions, Subscriber};
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -27,9 +27,14 @@ struct Halves(Publisher);
 
 impl Halves {
     fn open(bus: &str, stream: &str) -> Self {
+        Self::open_with(bus, stream, |_| ())
+    }
+
+    fn open_with(bus: &str, stream: &str, change: impl FnOnce(&mut StreamOptions)) -> Self {
         let shape = ImageShape::new(640, 480, PixelFormat::Rgb8).unwrap();
         let mut options = StreamOptions::new(Content::Image(shape));
         options.rate = Rate::new(30, 1);
+        change(&mut options);
         Self(Publisher::open(&StreamName::new(bus, stream).unwrap(), &options).unwrap())
     }
 
@@ -458,6 +463,32 @@ fn a_terminal_is_given_back_to_who_types_ctrl_c_and_when_the_viewer_is_killed() 
     let pid = status.subscribers[0].holder.pid.unwrap();
     tmux.run(&["run-shell", &format!("kill -TERM {pid}")]);
     assert_eq!(tmux.end(directory.path()), "0");
+}
+
+#[test]
+fn a_stream_that_is_full_is_tried_again_and_one_can_go_back() {
+    let Some(tmux) = Tmux::start() else { return };
+    let (bus, directory) = (bus("full"), tempfile::tempdir().unwrap());
+    let mut front = Halves::open(&bus, "front");
+    let mut rear = Halves::open_with(&bus, "rear", |options| options.max_subscribers = 1);
+    front.publish(RED, GREEN);
+    rear.publish(BLUE, WHITE);
+    let taken = Subscriber::attach(&StreamName::new(&bus, "rear").unwrap()).unwrap();
+    tmux.viewer(&format!("--stream {bus}/front --terminal"), directory.path());
+    tmux.until(&cell(GREEN));
+    tmux.type_keys("n");
+    tmux.until("trying again · can not attach to stream");
+    tmux.type_keys("p");
+    tmux.until(&cell(GREEN));
+    tmux.type_keys("n");
+    tmux.until("trying again · can not attach to stream");
+    drop(taken);
+    tmux.until(&cell(BLUE));
+    tmux.type_keys("q");
+    assert_eq!(tmux.end(directory.path()), "0");
+    let words = std::fs::read_to_string(directory.path().join("words")).unwrap();
+    assert!(words.contains("all 1 places are taken"), "{words}");
+    assert!(words.contains(&format!("{bus}/rear: 1 frames")), "{words}");
 }
 
 #[test]

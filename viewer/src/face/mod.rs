@@ -179,7 +179,7 @@ impl Face {
             match key {
                 Key::Quit => return Ok(Some(Wish::Quit)),
                 Key::Turn(direction) => {
-                    if let Some(other) = self.neighbour(direction)? {
+                    if let Some(other) = self.neighbour(direction) {
                         return Ok(Some(Wish::Turn(other)));
                     }
                 }
@@ -201,16 +201,19 @@ impl Face {
         Ok(None)
     }
 
-    fn neighbour(&mut self, direction: Direction) -> anyhow::Result<Option<StreamName>> {
+    fn neighbour(&mut self, direction: Direction) -> Option<StreamName> {
         if !self.may_turn {
             self.say("one stream goes into a pipe: no other is shown");
-            return Ok(None);
+            return None;
         }
-        let other = neighbour::neighbour(&self.backend, &self.stream, direction)?;
-        if other.is_none() {
-            self.say(&format!("bus {} has no other stream with pictures", self.stream.bus()));
+        let other = neighbour::neighbour(&self.backend, &self.stream, direction);
+        match &other {
+            Ok(Some(_)) => {}
+            Ok(None) => self.say(&format!("bus {} has no other stream with pictures", self.stream.bus())),
+            // What is seen is seen still.
+            Err(error) => self.say(&format!("{error:#}")),
         }
-        Ok(other)
+        other.ok().flatten()
     }
 
     fn draw(&mut self) -> anyhow::Result<()> {

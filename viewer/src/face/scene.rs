@@ -17,6 +17,8 @@ const SAID_FOR: Duration = Duration::from_secs(4);
 pub(crate) enum State {
     /// There is no such stream yet.
     Waiting,
+    /// It is there, but not for us; why is said each time that it was tried.
+    Refused,
     Live,
     /// Nobody publishes; the word says why: `is gone`, `has closed the stream`.
     Left(&'static str),
@@ -352,6 +354,7 @@ impl Scene {
     pub(crate) fn title(&self) -> String {
         let state = match (self.state, &self.motion) {
             (State::Waiting, _) => "waiting".to_owned(),
+            (State::Refused, _) => "trying again".to_owned(),
             (State::Left(why), _) => format!("producer {why}"),
             (State::Live, Motion::Stands { .. }) => "paused".to_owned(),
             (State::Live, Motion::Stops { newer: true }) => "next frame".to_owned(),
@@ -379,6 +382,7 @@ impl Scene {
     pub(crate) fn notice(&self) -> Option<String> {
         let unusual = match (self.state, &self.motion) {
             (State::Waiting, _) => Some(format!("waiting for {}: start its producer", self.stream)),
+            (State::Refused, _) => Some("trying again".to_owned()),
             (State::Live, _) if self.without_picture => Some(format!("{} carries no pictures", self.stream)),
             (State::Live, Motion::Stands { .. }) => Some("paused".to_owned()),
             (State::Live, Motion::Stops { newer: true }) => Some("waiting for the next frame".to_owned()),

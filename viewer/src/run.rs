@@ -79,8 +79,8 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     let face = Face::open(arguments, &target.name, &target.backend)?;
     let mut viewing = Viewing { arguments, target: &target, status: &status, stop: &stop, tasks, face, torn: 0 };
     let viewed = viewing.streams();
-    let Viewing { tasks: Tasks { snapshot, .. }, face, torn, .. } = viewing;
-    // Before the last words: they are to be read where the picture was.
+    let Viewing { tasks: Tasks { snapshot, mut recorder, .. }, face, torn, .. } = viewing;
+    // Before files are waited for, and before the last words: they are to be read where the picture was.
     let remarks = face.map(Face::close).unwrap_or_default();
     status.uncover();
     remarks.iter().for_each(|remark| status.say(remark));
@@ -89,7 +89,12 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
         Err(_) | Ok((Err(_) | Ok(End::Interrupted | End::Quit), _)) if !snapshot.is_begun() => Ok(()),
         _ => snapshot.finish(viewed.as_ref().map_or(0, |(_, summary)| summary.frames)),
     });
-    let (watched, summary) = viewed?;
+    let recorded = recorder.as_mut().map_or(Ok(()), Recorder::finish);
+    let (watched, mut summary) = viewed?;
+    if let Some(recorder) = &recorder {
+        (summary.recorded, summary.record_skipped) = recorder.counts();
+    }
+    let watched = watched.and_then(|end| recorded.map(|()| end));
     let mut outcome = conclude(watched, summary, &status)?;
     outcome.torn += torn;
     saved.map(|()| outcome)
@@ -156,8 +161,7 @@ impl Viewing<'_> {
                 let mut session =
                     Session::begin(self.arguments, self.status, self.stop, *subscriber, tasks, face, *limits)?;
                 let watched = session.watch();
-                let (summary, recorded) = session.finish();
-                return Ok((watched.and_then(|leave| recorded.map(|()| leave)), summary));
+                return Ok((watched, session.finish()));
             }
             Attached::Interrupted => Leave::End(End::Interrupted),
             Attached::Seconds => Leave::End(End::Seconds),

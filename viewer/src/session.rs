@@ -143,11 +143,9 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// The figures of the whole, and what became of a recording: its files that are on their way are waited for.
-    pub(crate) fn finish(self) -> (Summary, anyhow::Result<()>) {
-        let lasted = self.begun.elapsed();
-        let recorded = self.tasks.recorder.as_mut().map_or(Ok(()), Recorder::finish);
-        (self.figures.summary(self.counts(), lasted), recorded)
+    /// The figures of the whole.
+    pub(crate) fn finish(self) -> Summary {
+        self.figures.summary(self.counts(), self.begun.elapsed())
     }
 
     fn counts(&self) -> Counts {

@@ -466,6 +466,36 @@ fn a_terminal_is_given_back_to_who_types_ctrl_c_and_when_the_viewer_is_killed() 
 }
 
 #[test]
+fn a_terminal_is_given_back_before_files_are_waited_for() {
+    let Some(tmux) = Tmux::start() else { return };
+    let (bus, directory) = (bus("wait"), tempfile::tempdir().unwrap());
+    let mut stream = Halves::open(&bus, "front");
+    let shape = ImageShape::new(5000, 4000, PixelFormat::Mono16).unwrap();
+    let name = StreamName::new(&bus, "large").unwrap();
+    let mut large = Publisher::open(&name, &StreamOptions::new(Content::Image(shape))).unwrap();
+    stream.publish(RED, GREEN);
+    let mut loan = large.loan().unwrap();
+    let mut state = 1_u32;
+    // Noise takes longest.
+    loan.fill_with(|| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 24) as u8
+    });
+    loan.publish();
+    tmux.viewer(&format!("--stream {name} --terminal"), directory.path());
+    tmux.type_keys("s");
+    let names = || std::fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap().file_name());
+    let is_there = |end: &str| names().any(|name| name.to_string_lossy().ends_with(end));
+    eventually("the file is begun", || names().any(|name| name.to_string_lossy().starts_with('.')).then_some(()));
+    tmux.type_keys("q");
+    let given_back = || tmux.run(&["display-message", "-p", "#{alternate_on} #{cursor_flag}"]).trim() == "0 1";
+    eventually("the terminal is given back", || given_back().then_some(()));
+    assert!(!is_there(".png"), "the terminal was given back when all was done");
+    assert_eq!(tmux.end(directory.path()), "0");
+    assert!(is_there("-large-1.png"));
+}
+
+#[test]
 fn a_stream_that_is_full_is_tried_again_and_one_can_go_back() {
     let Some(tmux) = Tmux::start() else { return };
     let (bus, directory) = (bus("full"), tempfile::tempdir().unwrap());

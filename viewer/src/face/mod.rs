@@ -129,10 +129,13 @@ impl Face {
         self.scene.remarks()
     }
 
-    /// Takes it away. Snapshots that are on their way are waited for: what is left to say of them.
-    pub(crate) fn close(mut self) -> Vec<String> {
-        self.scene.finish();
-        self.scene.remarks()
+    /// Takes it away, and then waits for a snapshot that is on its way: what is left to say of it.
+    pub(crate) fn close(self) -> Vec<String> {
+        let Self { mut scene, screen, .. } = self;
+        // Nobody should look at a dead picture meanwhile, or lose the terminal to a second Ctrl-C.
+        drop(screen);
+        scene.finish();
+        scene.remarks()
     }
 
     /// From now on it is about this stream, which is waited for.

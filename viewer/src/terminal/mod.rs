@@ -1,7 +1,12 @@
 //! `--terminal`: the picture in the terminal, with two lines of figures below it.
 //!
 //! What is drawn is drawn whole or not at all, and as often as the terminal takes it: writing waits for it, and the
-//! newest frame is the next one. The terminal is given back as it was, however the viewer ends.
+//! newest frame is the next one.
+//!
+//! The terminal is given back as it was when the viewer ends: by a key, by Ctrl-C or SIGTERM, by an error, by a panic of
+//! the thread that draws; and before files are waited for, so that a second Ctrl-C then finds it given back already. What
+//! can not be had: who is ended by SIGKILL, SIGQUIT or a crash gives nothing back, nor who gets a second Ctrl-C or SIGTERM
+//! while a terminal that takes nothing more is drawn on. `reset` or `stty sane` help then.
 
 mod blocks;
 mod dither;
@@ -240,7 +245,7 @@ fn cell_of_window() -> Option<(u16, u16)> {
     (cell.0 > 0 && cell.1 > 0).then_some(cell)
 }
 
-/// Gives the terminal back when it is dropped, or when the program panics.
+/// Gives the terminal back when it is dropped, or when its thread panics. Of another thread's panic the viewer goes on.
 struct Restore;
 
 /// The terminal is ours. Given back twice, the cursor would go over what was written in between: what the panic was.
@@ -250,9 +255,11 @@ impl Restore {
     fn begin() -> io::Result<Self> {
         enable_raw_mode()?;
         TAKEN.store(true, Ordering::Relaxed);
-        let before = std::panic::take_hook();
+        let (owner, before) = (std::thread::current().id(), std::panic::take_hook());
         std::panic::set_hook(Box::new(move |panic| {
-            restore();
+            if std::thread::current().id() == owner {
+                restore();
+            }
             before(panic);
         }));
         Ok(Self)

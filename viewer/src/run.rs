@@ -131,7 +131,7 @@ impl Viewing<'_> {
             self.status.turn(&summary)?;
             self.torn += summary.torn;
             self.tasks.verifier = self.tasks.verifier.as_ref().map(|_| Verifier::default());
-            limits.frames = limits.frames.map(|frames| frames - summary.frames);
+            limits.frames = limits.frames.map(|frames| frames.saturating_sub(summary.frames));
             // It was there a moment ago; if it is not any more, the user sees that and goes on.
             (patience, turned) = (None, true);
         }

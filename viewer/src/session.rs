@@ -121,26 +121,35 @@ impl<'a> Session<'a> {
                     return Ok(Leave::End(End::Closed));
                 }
                 self.look_for_producer();
-                self.show_again()?;
+                if let Some(leave) = self.show_again()? {
+                    return Ok(leave);
+                }
                 continue;
             }
-            let Some(frame) = self.take()? else { continue };
-            self.process(&frame)?;
-            if self.arguments.hold > 0
-                && let Some(leave) = self.linger(Duration::from_millis(self.arguments.hold))?
+            if let Some(frame) = self.take()?
+                && let Some(leave) = self.handle(frame)?
             {
                 return Ok(leave);
             }
-            if self.arguments.hold_frames > 0 {
-                self.held.push_back(frame);
-                if self.held.len() > self.arguments.hold_frames {
-                    self.held.pop_front();
-                }
-            }
-            if self.limits.frames.is_some_and(|frames| self.counts().frames >= frames) {
-                return Ok(Leave::End(End::Frames));
+        }
+    }
+
+    /// All that becomes of a new frame.
+    fn handle(&mut self, frame: Frame) -> anyhow::Result<Option<Leave>> {
+        self.process(&frame)?;
+        if self.arguments.hold > 0
+            && let Some(leave) = self.linger(Duration::from_millis(self.arguments.hold))?
+        {
+            return Ok(Some(leave));
+        }
+        if self.arguments.hold_frames > 0 {
+            self.held.push_back(frame);
+            if self.held.len() > self.arguments.hold_frames {
+                self.held.pop_front();
             }
         }
+        let enough = self.limits.frames.is_some_and(|frames| self.counts().frames >= frames);
+        Ok(enough.then_some(Leave::End(End::Frames)))
     }
 
     /// The figures of the whole.
@@ -219,26 +228,27 @@ impl<'a> Session<'a> {
     }
 
     /// Offers the newest frame to the face once more, where it wants to see it and there is none that it has not seen.
-    fn show_again(&mut self) -> anyhow::Result<()> {
-        if !self.face.as_ref().is_some_and(|face| face.wants_frame()) {
-            return Ok(());
+    fn show_again(&mut self) -> anyhow::Result<Option<Leave>> {
+        // A newer one is taken as all are: with --mode every, `latest` would pass over those before it. Between this look
+        // and `latest` there is no time for two.
+        if !self.face.as_ref().is_some_and(|face| face.wants_frame()) || self.subscriber.has_newer() {
+            return Ok(None);
         }
         let seen = self.subscriber.counters().seen;
         let frame = match self.subscriber.latest() {
             Ok(Some(frame)) => frame,
             // None to be had just now: it will be asked for again.
-            Ok(None) | Err(AcquireError::AllHeld { .. }) => return Ok(()),
+            Ok(None) | Err(AcquireError::AllHeld { .. }) => return Ok(None),
             Err(error) => return Err(error.into()),
         };
         if self.subscriber.counters().seen > seen {
-            // It came in this very moment.
             self.note_frame(&frame, now_ns())?;
-            return self.process(&frame);
+            return self.handle(frame);
         }
-        match &mut self.face {
-            Some(face) => face.offer(&frame, true),
-            None => Ok(()),
+        if let Some(face) = &mut self.face {
+            face.offer(&frame, true)?;
         }
+        Ok(None)
     }
 
     /// Counts a new frame.

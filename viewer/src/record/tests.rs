@@ -64,6 +64,22 @@ fn an_index_goes_on_behind_its_last_whole_row() {
 }
 
 #[test]
+fn a_header_without_an_end_is_written_anew() {
+    let directory = tempfile::tempdir().unwrap();
+    let folder = Folder::open(directory.path(), &stream()).unwrap();
+    let path = directory.path().join("front.csv");
+    drop(Index::open(&folder, &stream()).unwrap());
+    let header = fs::read_to_string(&path).unwrap();
+    for length in [0, 1, header.len() - 1, header.len()] {
+        fs::write(&path, &header[..length]).unwrap();
+        let (mut index, newest) = Index::open(&folder, &stream()).unwrap();
+        assert_eq!(newest, None);
+        index.add(0, row(4)).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), format!("{header}{}", row(4)), "{length} bytes");
+    }
+}
+
+#[test]
 fn what_is_no_index_of_the_stream_is_refused_and_stays() {
     let directory = tempfile::tempdir().unwrap();
     let folder = Folder::open(directory.path(), &stream()).unwrap();
@@ -71,6 +87,7 @@ fn what_is_no_index_of_the_stream_is_refused_and_stays() {
     drop(Index::open(&folder, &stream()).unwrap());
     let header = fs::read_to_string(&path).unwrap();
     for (text, expected) in [
+        ("notes without an end".to_owned(), "it is no index of a recording"),
         ("time,value\n".to_owned(), "it is no index of a recording"),
         (format!("{header}some,thing\n"), "line 2 is no row: \"some,thing\""),
         (header + &row(1).replace("robot/", "lab/"), "stream lab/front was recorded there; choose another folder"),

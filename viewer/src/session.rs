@@ -280,7 +280,7 @@ impl<'a> Session<'a> {
             self.say(&remark);
         }
         if let Some(recorder) = &mut self.tasks.recorder
-            && let Some(remark) = recorder.offer(frame, view)?
+            && let Some(remark) = recorder.offer(frame, view, self.subscriber.rate())?
         {
             self.say(&remark);
         }

@@ -41,9 +41,10 @@ impl Folder {
         format!("{}-{sequence:0DIGITS$}.{end}", self.stream.stream())
     }
 
-    /// All pictures of the stream, as a producer's source.
+    /// All pictures of the stream, as a producer's source. As many characters as there are digits: `front-*` would also be
+    /// those of a stream `front-left`.
     pub(super) fn images(&self, end: &str) -> String {
-        format!("images:{}/{}-*.{end}", self.path.display(), self.stream.stream())
+        format!("images:{}/{}-{}.{end}", self.path.display(), self.stream.stream(), "?".repeat(DIGITS))
     }
 
     /// The newest frame that begins a file, whether or not it is in the index.

@@ -45,6 +45,29 @@ fn rows_come_in_the_order_of_their_frames_in_whatever_order_the_threads_end() {
 }
 
 #[test]
+fn how_to_play_a_recording_says_all_that_its_files_do_not() {
+    use framebus::PixelFormat as F;
+    let directory = tempfile::tempdir().unwrap();
+    let folder = Folder::open(directory.path(), &stream()).unwrap();
+    let words = |kind, format, rate| {
+        let words = first_words(kind, ImageShape::new(8, 6, format).ok(), rate, 7, &folder);
+        words.split_once("framebus producer --source ").map(|(_, words)| words.to_owned())
+    };
+    let path = directory.path().display();
+    let images = format!("'images:{path}/front-??????????");
+    let (ntsc, thirty) = (Rate::new(30_000, 1001), Rate::new(30, 1));
+    assert_eq!(words(RecordKind::Png, F::Rgb8, None), Some(format!("{images}.png'")));
+    assert_eq!(
+        words(RecordKind::Png, F::DepthF32, thirty),
+        Some(format!("{images}.png' --format depth_f32 --rate 30"))
+    );
+    assert_eq!(words(RecordKind::Jpg, F::DepthF32, ntsc), Some(format!("{images}.jpg' --rate 30000/1001")));
+    let raw = format!("'raw:{path}/front-0000000007.raw' --width 8 --height 6 --format depth_f32 --rate 30");
+    assert_eq!(words(RecordKind::Raw, F::DepthF32, thirty), Some(raw));
+    assert_eq!(words(RecordKind::Tiff, F::Rgb8, thirty), None);
+}
+
+#[test]
 fn an_index_goes_on_behind_its_last_whole_row() {
     let directory = tempfile::tempdir().unwrap();
     let folder = Folder::open(directory.path(), &stream()).unwrap();

@@ -53,6 +53,8 @@ pub struct Preview {
     rgb: Vec<u8>,
     values: Vec<f32>,
     range: Option<[f32; 2]>,
+    /// Its colours stand for values.
+    is_false_coloured: bool,
 }
 
 impl Preview {
@@ -81,9 +83,14 @@ impl Preview {
         self.range
     }
 
+    /// Whether its colours stand for values: the colour between two of them is another value's.
+    pub(crate) fn is_false_coloured(&self) -> bool {
+        self.is_false_coloured
+    }
+
     /// Makes it one of this size, and returns where its pixels go.
     pub(crate) fn begin(&mut self, width: u32, height: u32) -> &mut Vec<u8> {
-        (self.width, self.height, self.step, self.range) = (width, height, 1, None);
+        (self.width, self.height, self.step, self.range, self.is_false_coloured) = (width, height, 1, None, false);
         self.rgb.clear();
         &mut self.rgb
     }
@@ -97,13 +104,13 @@ impl Preview {
         let shape = view.shape();
         self.step = look.step(shape.width(), shape.height());
         (self.width, self.height) = (shape.width() / self.step, shape.height() / self.step);
-        self.range = None;
+        (self.range, self.is_false_coloured) = (None, false);
         self.rgb.clear();
         let rows: Vec<&[u8]> = view.rows(0).collect();
         let format = shape.format();
         match format {
             F::Mono8 => {
-                self.take_values(|x, y| f32::from(rows[y][x]));
+                self.take_means(&rows);
                 self.colour(look.palette, look.range.unwrap_or([0.0, 255.0]));
             }
             F::Mono16 => {
@@ -158,6 +165,22 @@ impl Preview {
         }
     }
 
+    /// One value of 8 bits a pixel: the mean of four of its square.
+    fn take_means(&mut self, rows: &[&[u8]]) {
+        let (width, height, step) = (self.width as usize, self.height as usize, self.step as usize);
+        self.values.clear();
+        self.values.reserve(width * height);
+        let (near, far) = (step / 4, step - 1 - step / 4);
+        for y in 0..height {
+            let (above, below) = (rows[y * step + near], rows[y * step + far]);
+            self.values.extend((0..width).map(|x| {
+                let (left, right) = (x * step + near, x * step + far);
+                let sum: u16 = [above[left], above[right], below[left], below[right]].map(u16::from).iter().sum();
+                f32::from((sum + 2) / 4)
+            }));
+        }
+    }
+
     fn colour(&mut self, palette: Palette, range: [f32; 2]) {
         let colours = palette.colours();
         let [low, high] = range;
@@ -168,7 +191,7 @@ impl Preview {
             let colour = if value.is_finite() { colours[usize::from(((value - low) * scale) as u8)] } else { [0; 3] };
             self.rgb.extend_from_slice(&colour);
         }
-        self.range = Some(range);
+        (self.range, self.is_false_coloured) = (Some(range), palette != Palette::Grey);
     }
 
     /// Each pixel the mean of four of its square.
@@ -374,6 +397,9 @@ mod tests {
     fn a_small_pixel_is_the_mean_of_its_square() {
         let shape = ImageShape::new(4, 2, PixelFormat::Rgb8).unwrap();
         let bytes: Vec<u8> = [0, 100, 40, 40, 100, 200, 40, 44].iter().flat_map(|&value| [value; 3]).collect();
+        assert_eq!(draw(shape, &bytes, Look::within(2, 0)).rgb(), [100, 100, 100, 41, 41, 41]);
+        let shape = ImageShape::new(4, 2, PixelFormat::Mono8).unwrap();
+        let bytes = [0, 100, 40, 40, 100, 200, 40, 44];
         assert_eq!(draw(shape, &bytes, Look::within(2, 0)).rgb(), [100, 100, 100, 41, 41, 41]);
     }
 

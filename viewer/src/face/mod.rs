@@ -5,9 +5,9 @@
 //!         ─ between frames ───────▸ look  ─ keys, size ──────▸
 //! ```
 //! All of it happens in the session's thread. A frame is held while its preview is made, and no longer: the drawing comes
-//! behind that. So a slow screen passes frames by, which are counted as skipped, and keeps nobody waiting. What is seen
-//! can be asked for again by [`Face::wants_frame`], where there is nothing newer: after a change of size, of colours, or
-//! of what is pointed at.
+//! behind that. So a slow screen keeps nobody waiting: frames that come before it can draw again are taken and counted as
+//! all are, and not drawn. What is seen can be asked for again by [`Face::wants_frame`], where there is nothing newer:
+//! after a change of size, of colours, or of what is pointed at.
 
 mod neighbour;
 mod scene;

@@ -358,7 +358,7 @@ impl Scene {
             (State::Left(why), _) => format!("producer {why}"),
             (State::Live, Motion::Stands { .. }) => "paused".to_owned(),
             (State::Live, Motion::Stops { newer: true }) => "next frame".to_owned(),
-            (State::Live, _) => format!("{:.1} Hz", self.numbers.fps),
+            (State::Live, _) => self.numbers.hz(),
         };
         format!("{} · {state}", self.stream)
     }

@@ -9,7 +9,7 @@ fn row(sequence: u64) -> String {
     let job = Job {
         ticket: 0,
         bytes: vec![0; 12],
-        shape: Some(ImageShape::new(2, 2, framebus::PixelFormat::Rgb8).unwrap()),
+        shape: Some(ImageShape::new(2, 2, PixelFormat::Rgb8).unwrap()),
         sequence,
         capture_ns: 100 * sequence,
         publish_ns: 100 * sequence + 5,

@@ -396,6 +396,15 @@ impl Scene {
 }
 
 #[cfg(test)]
+impl Scene {
+    /// Shows an image as if it were a frame's.
+    pub(crate) fn show(&mut self, view: ImageView<'_>, sequence: u64, capture_ns: u64) {
+        self.stale = true;
+        self.read(view, sequence, capture_ns, (640, 480)).unwrap();
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
@@ -412,8 +421,7 @@ mod tests {
     }
 
     fn show(scene: &mut Scene, shape: ImageShape, bytes: &[u8]) {
-        scene.stale = true;
-        scene.read(ImageView::new(shape, bytes).unwrap(), 7, 0, ROOM).unwrap();
+        scene.show(ImageView::new(shape, bytes).unwrap(), 7, 0);
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! Picture files: whole or not at all.
 
 use std::fs::{self, File};
-use std::io::{BufWriter, Seek, Write};
-use std::path::Path;
+use std::io::{self, BufWriter, ErrorKind, Seek, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::Context;
 use framebus::PixelFormat;
@@ -101,16 +102,54 @@ fn in_greys(depth: &Depth) -> DynamicImage {
 /// # Errors
 /// Where it can not be written; then what was there is still there. A name that says no kind is written as PNG.
 pub fn save(picture: &Picture, path: &Path) -> anyhow::Result<()> {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let beside = path.with_file_name(format!(".{name}.{}", std::process::id()));
+    save_as(picture, path, |beside| fs::rename(beside, path))
+}
+
+/// [`save`], but never over what is there: where the name is taken, `-2`, `-3` … come behind it. Returns the file's path.
+///
+/// # Errors
+/// Where it can not be written.
+pub fn save_new(picture: &Picture, path: &Path) -> anyhow::Result<PathBuf> {
+    save_as(picture, path, |beside| name_anew(beside, path))
+}
+
+/// Writes a picture beside, and leaves it to `name` to give the file its name.
+fn save_as<T>(picture: &Picture, path: &Path, name: impl FnOnce(&Path) -> io::Result<T>) -> anyhow::Result<T> {
+    let beside = beside(path);
     let result = write(picture, FileKind::of(path).unwrap_or(FileKind::Png), &beside)
-        .and_then(|()| fs::rename(&beside, path).map_err(Into::into))
+        .and_then(|()| name(&beside).map_err(Into::into))
         .with_context(|| format!("can not save {}", path.display()));
     if result.is_err() {
         // The first error is the one to tell; a file that was never created can not be removed.
         let _ = fs::remove_file(&beside);
     }
     result
+}
+
+/// A name that no other file has that is being written, in this process or another: `.NAME.PID-COUNT`.
+fn beside(path: &Path) -> PathBuf {
+    static COUNT: AtomicU64 = AtomicU64::new(1);
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    path.with_file_name(format!(".{name}.{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed)))
+}
+
+/// Gives a file this name, or the first one behind it that is free.
+fn name_anew(beside: &Path, path: &Path) -> io::Result<PathBuf> {
+    let (stem, end) = (path.file_stem().unwrap_or_default(), path.extension().unwrap_or_default());
+    let (stem, end) = (stem.to_string_lossy(), end.to_string_lossy());
+    let mut free = path.to_owned();
+    for number in 2_u64.. {
+        // Unlike a new name, a second one never replaces what is there.
+        match fs::hard_link(beside, &free) {
+            Ok(()) => return fs::remove_file(beside).map(|()| free),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+            // A file system without second names.
+            Err(_) if fs::symlink_metadata(&free).is_err() => return fs::rename(beside, &free).map(|()| free),
+            Err(_) => {}
+        }
+        free.set_file_name(format!("{stem}-{number}.{end}"));
+    }
+    Err(ErrorKind::AlreadyExists.into())
 }
 
 fn write(picture: &Picture, kind: FileKind, path: &Path) -> anyhow::Result<()> {
@@ -228,6 +267,36 @@ mod tests {
         let path = directory.path().join("a.jpg");
         save_image(ImageBuffer::from_pixel(16, 16, Rgba([10_u8, 200, 30, 0])), &path).unwrap();
         assert_eq!(image::open(&path).unwrap().color(), image::ColorType::Rgb8);
+    }
+
+    #[test]
+    fn a_new_file_replaces_none_and_two_at_once_are_both_whole() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a.b.png");
+        let picture = |grey| Picture::from(DynamicImage::from(GrayImage::from_pixel(300, 200, Luma([grey]))));
+        save(&picture(0), &path).unwrap();
+        let savers: Vec<_> = (1..=8)
+            .map(|grey| {
+                let (picture, path) = (picture(grey), path.clone());
+                std::thread::spawn(move || (grey, save_new(&picture, &path).unwrap()))
+            })
+            .collect();
+        let mut names: Vec<PathBuf> = vec![path.clone()];
+        for saver in savers {
+            let (grey, path) = saver.join().unwrap();
+            assert_eq!(Picture::from(image::open(&path).unwrap()), picture(grey), "{}", path.display());
+            names.push(path);
+        }
+        assert_eq!(Picture::from(image::open(path).unwrap()), picture(0));
+        names.sort();
+        let expected = ["a.b-2", "a.b-3", "a.b-4", "a.b-5", "a.b-6", "a.b-7", "a.b-8", "a.b-9", "a.b"];
+        assert_eq!(names, expected.map(|stem| directory.path().join(format!("{stem}.png"))));
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 9, "nothing is left beside");
+    }
+
+    #[test]
+    fn a_file_that_is_being_written_has_a_name_of_its_own() {
+        assert_ne!(beside(Path::new("a.png")), beside(Path::new("a.png")));
     }
 
     #[test]

@@ -8,7 +8,7 @@
 //!                  ├─ measure  the value of a pixel, histograms
 //!                  └─ i420     for y4m
 //! ```
-//! All of them read the frame where it lies, once, and nothing here keeps it.
+//! All of them read the frame where it lies, once, and nothing here keeps it but a copy that was asked for, a `Still`.
 #![forbid(unsafe_code)]
 
 mod bayer;
@@ -20,9 +20,10 @@ mod palette;
 mod png;
 mod preview;
 mod scale;
+mod still;
 mod whole;
 
-pub use file::{FileKind, save};
+pub use file::{FileKind, save, save_new};
 pub use i420::I420;
 pub use jpeg::write_jpeg;
 pub use measure::{Channel, Reading, histogram, pixel};
@@ -30,4 +31,5 @@ pub use palette::Palette;
 pub use png::write_png;
 pub use preview::{Look, Preview};
 pub use scale::{Part, Scaler, fitting};
+pub use still::Still;
 pub use whole::{Depth, Picture, picture};

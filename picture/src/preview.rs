@@ -7,10 +7,9 @@
 use anyhow::Context;
 use framebus::{ImageView, PixelFormat};
 
-use crate::bayer::Order;
+use crate::bayer::{self, Order};
 use crate::i420;
 use crate::palette::Palette;
-use crate::whole;
 
 /// How a frame is to be shown.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -54,6 +53,8 @@ pub struct Preview {
     rgb: Vec<u8>,
     values: Vec<f32>,
     range: Option<[f32; 2]>,
+    /// Its colours stand for values.
+    is_false_coloured: bool,
 }
 
 impl Preview {
@@ -82,9 +83,14 @@ impl Preview {
         self.range
     }
 
+    /// Whether its colours stand for values: the colour between two of them is another value's.
+    pub(crate) fn is_false_coloured(&self) -> bool {
+        self.is_false_coloured
+    }
+
     /// Makes it one of this size, and returns where its pixels go.
     pub(crate) fn begin(&mut self, width: u32, height: u32) -> &mut Vec<u8> {
-        (self.width, self.height, self.step, self.range) = (width, height, 1, None);
+        (self.width, self.height, self.step, self.range, self.is_false_coloured) = (width, height, 1, None, false);
         self.rgb.clear();
         &mut self.rgb
     }
@@ -98,13 +104,13 @@ impl Preview {
         let shape = view.shape();
         self.step = look.step(shape.width(), shape.height());
         (self.width, self.height) = (shape.width() / self.step, shape.height() / self.step);
-        self.range = None;
+        (self.range, self.is_false_coloured) = (None, false);
         self.rgb.clear();
         let rows: Vec<&[u8]> = view.rows(0).collect();
         let format = shape.format();
         match format {
             F::Mono8 => {
-                self.take_values(|x, y| f32::from(rows[y][x]));
+                self.take_means(&rows);
                 self.colour(look.palette, look.range.unwrap_or([0.0, 255.0]));
             }
             F::Mono16 => {
@@ -143,7 +149,6 @@ impl Preview {
                 let (u, v): (Vec<&[u8]>, Vec<&[u8]>) = (view.rows(1).collect(), view.rows(2).collect());
                 self.reduce(|x, y| i420::rgb(rows[y][x], u[y / 2][x / 2], v[y / 2][x / 2]));
             }
-            _ if self.step == 1 => self.rgb.extend_from_slice(whole::samples(view)?.to_rgb8().as_raw()),
             _ => self.mosaic(&rows, format)?,
         }
         Ok(())
@@ -160,6 +165,22 @@ impl Preview {
         }
     }
 
+    /// One value of 8 bits a pixel: the mean of four of its square.
+    fn take_means(&mut self, rows: &[&[u8]]) {
+        let (width, height, step) = (self.width as usize, self.height as usize, self.step as usize);
+        self.values.clear();
+        self.values.reserve(width * height);
+        let (near, far) = (step / 4, step - 1 - step / 4);
+        for y in 0..height {
+            let (above, below) = (rows[y * step + near], rows[y * step + far]);
+            self.values.extend((0..width).map(|x| {
+                let (left, right) = (x * step + near, x * step + far);
+                let sum: u16 = [above[left], above[right], below[left], below[right]].map(u16::from).iter().sum();
+                f32::from((sum + 2) / 4)
+            }));
+        }
+    }
+
     fn colour(&mut self, palette: Palette, range: [f32; 2]) {
         let colours = palette.colours();
         let [low, high] = range;
@@ -170,7 +191,7 @@ impl Preview {
             let colour = if value.is_finite() { colours[usize::from(((value - low) * scale) as u8)] } else { [0; 3] };
             self.rgb.extend_from_slice(&colour);
         }
-        self.range = Some(range);
+        (self.range, self.is_false_coloured) = (Some(range), palette != Palette::Grey);
     }
 
     /// Each pixel the mean of four of its square.
@@ -202,6 +223,10 @@ impl Preview {
         let bytes = format.sample_bytes() as usize;
         // The upper byte of two says what 8 bits can.
         let upper = if cfg!(target_endian = "little") { bytes - 1 } else { 0 };
+        if self.step == 1 && self.width > 1 && self.height > 1 {
+            bayer::write_rgb(rows, order, bytes, upper, &mut self.rgb);
+            return Ok(());
+        }
         self.reduce(|x, y| {
             let (x, y) = (x & !1, y & !1);
             let (mut sums, mut counts) = ([0_u32; 3], [0_u32; 3]);
@@ -259,16 +284,64 @@ mod tests {
         assert_eq!(size(Look::within(1, 1)), (1, 1, 1080));
     }
 
+    /// What the rows of a mosaic repeat, or those of each plane, and of which colour such an image is.
+    fn one_colour(format: PixelFormat) -> (Vec<Vec<u8>>, [u8; 3]) {
+        use PixelFormat as F;
+        let deep = |tile: [[u8; 2]; 2]| {
+            tile.map(|row| row.map(|sample| u16::from(sample) * 257).into_iter().flat_map(u16::to_ne_bytes).collect())
+        };
+        let (red, orange) = ([254, 0, 0], [250, 120, 5]);
+        match format {
+            F::Mono8 => (vec![vec![77]], [77; 3]),
+            F::Mono16 => (vec![(77_u16 * 257).to_ne_bytes().to_vec()], [77; 3]),
+            F::DepthF32 => (vec![0.5_f32.to_ne_bytes().to_vec()], [63; 3]),
+            F::Rgb8 => (vec![vec![250, 120, 5]], orange),
+            F::Bgr8 => (vec![vec![5, 120, 250]], orange),
+            F::Rgba8 => (vec![vec![250, 120, 5, 9]], orange),
+            F::Bgra8 => (vec![vec![5, 120, 250, 9]], orange),
+            F::Yuyv => (vec![vec![81, 90, 81, 240]], red),
+            F::Nv12 => (vec![vec![81], vec![90, 240]], red),
+            F::I420 => (vec![vec![81], vec![90], vec![240]], red),
+            F::BayerRggb8 => (vec![vec![250, 120], vec![120, 5]], orange),
+            F::BayerBggr8 => (vec![vec![5, 120], vec![120, 250]], orange),
+            F::BayerGbrg8 => (vec![vec![120, 5], vec![250, 120]], orange),
+            F::BayerGrbg8 => (vec![vec![120, 250], vec![5, 120]], orange),
+            F::BayerRggb16 => (deep([[250, 120], [120, 5]]).to_vec(), orange),
+            F::BayerBggr16 => (deep([[5, 120], [120, 250]]).to_vec(), orange),
+            F::BayerGbrg16 => (deep([[120, 5], [250, 120]]).to_vec(), orange),
+            F::BayerGrbg16 => (deep([[120, 250], [5, 120]]).to_vec(), orange),
+        }
+    }
+
     #[test]
     fn every_format_keeps_its_colour_at_every_size() {
+        use PixelFormat as F;
         for format in PixelFormat::all() {
             for (width, height) in [(1, 1), (7, 5), (64, 48)] {
                 let stride = format.min_stride_bytes(width).unwrap() + 16;
                 let shape = ImageShape::with_stride(width, height, format, stride).unwrap();
-                let bytes = vec![0x80; shape.frame_bytes()];
+                // Padding is nobody's colour.
+                let mut bytes = vec![0xEE; shape.frame_bytes()];
+                let (pattern, colour) = one_colour(format);
+                for (index, plane) in shape.planes().enumerate() {
+                    for row in 0..plane.rows {
+                        let at = if Order::of(format).is_some() { row } else { index };
+                        let pattern = &pattern[at % pattern.len()];
+                        let samples = pattern.iter().cycle();
+                        bytes[plane.row(row)].iter_mut().zip(samples).for_each(|(byte, sample)| *byte = *sample);
+                    }
+                }
                 for most in [0, 1, 2, 3, 16] {
-                    let preview = draw(shape, &bytes, Look::within(most, most));
+                    let range = (format == F::DepthF32).then_some([0.0, 2.0]).or(Some([0.0, 65535.0]));
+                    let range = range.filter(|_| format != F::Mono8);
+                    let preview = draw(shape, &bytes, Look { range, ..Look::within(most, most) });
                     assert!(preview.width() >= 1 && preview.height() >= 1, "{shape} within {most}");
+                    let near =
+                        |pixel: &[u8]| pixel.iter().zip(colour).all(|(found, wanted)| found.abs_diff(wanted) <= 2);
+                    // A mosaic of one pixel has one colour only.
+                    let has_all = Order::of(format).is_none() || (width, height) != (1, 1);
+                    let all = preview.rgb().chunks(3).all(near);
+                    assert!(all || !has_all, "{shape} within {most}: {:?}, not {colour:?}", &preview.rgb()[..3]);
                 }
             }
         }
@@ -324,6 +397,9 @@ mod tests {
     fn a_small_pixel_is_the_mean_of_its_square() {
         let shape = ImageShape::new(4, 2, PixelFormat::Rgb8).unwrap();
         let bytes: Vec<u8> = [0, 100, 40, 40, 100, 200, 40, 44].iter().flat_map(|&value| [value; 3]).collect();
+        assert_eq!(draw(shape, &bytes, Look::within(2, 0)).rgb(), [100, 100, 100, 41, 41, 41]);
+        let shape = ImageShape::new(4, 2, PixelFormat::Mono8).unwrap();
+        let bytes = [0, 100, 40, 40, 100, 200, 40, 44];
         assert_eq!(draw(shape, &bytes, Look::within(2, 0)).rgb(), [100, 100, 100, 41, 41, 41]);
     }
 

@@ -1,7 +1,8 @@
 //! A preview in exactly as many pixels as there is room for.
 //!
 //! Made smaller, a pixel is the mean of all that it covers; made larger, it lies between its neighbours; and from four
-//! times on each pixel of the frame is a square of its own, because who looks so closely wants to see the pixels.
+//! times on each pixel of the frame is a square of its own, because who looks so closely wants to see the pixels. Of false
+//! colours the nearest one is taken: between two of them lies a third one, of a value that nobody measured.
 
 use crate::preview::{Look, Preview};
 
@@ -74,8 +75,9 @@ impl Scaler {
         }
         let rgb = self.picture.begin(width, height);
         rgb.reserve(width as usize * height as usize * 3);
-        let columns = Taps::new(part.width as usize, width as usize);
-        let rows = Taps::new(part.height as usize, height as usize);
+        let nearest = preview.is_false_coloured();
+        let columns = Taps::new(part.width as usize, width as usize, nearest);
+        let rows = Taps::new(part.height as usize, height as usize, nearest);
         let stride = preview.width() as usize * 3;
         let (left, length) = (part.x as usize * 3, part.width as usize * 3);
         let source = |row: usize| &preview.rgb()[(part.y as usize + row) * stride + left..][..length];
@@ -111,9 +113,10 @@ struct Taps {
 }
 
 impl Taps {
-    fn new(from: usize, to: usize) -> Self {
+    fn new(from: usize, to: usize, nearest: bool) -> Self {
         let ratio = from as f64 / to as f64;
-        let each = if from == to || to >= from * SQUARES as usize { 1 } else { ratio.ceil() as usize + 1 }.min(from);
+        let one = nearest || from == to || to >= from * SQUARES as usize;
+        let each = if one { 1 } else { ratio.ceil() as usize + 1 }.min(from);
         let mut taps = Self { each, firsts: Vec::with_capacity(to), weights: Vec::with_capacity(to * each), from };
         // A new sample covers this much; never less than one old one, which makes it lie between its neighbours.
         let reach = if each == 1 { 0.0 } else { ratio.max(1.0) };
@@ -216,6 +219,23 @@ mod tests {
             "{pixels:?}"
         );
         assert_eq!(scaled(&preview, whole(&preview), 8, 1), [0, 0, 0, 0, 200, 200, 200, 200]);
+    }
+
+    #[test]
+    fn false_colours_stay_those_of_the_palette_at_any_size() {
+        let shape = ImageShape::new(5, 3, PixelFormat::Mono8).unwrap();
+        let bytes: Vec<u8> = (0..15).map(|at| if at % 2 == 0 { 10 } else { 240 }).collect();
+        let look = Look { palette: crate::Palette::Turbo, ..Look::default() };
+        let mut preview = Preview::default();
+        preview.draw(ImageView::new(shape, &bytes).unwrap(), &look).unwrap();
+        let colours = [10, 240].map(|value| look.palette.colours()[value]);
+        let mut scaler = Scaler::default();
+        for (width, height) in [(2, 2), (4, 3), (5, 3), (7, 5), (40, 24)] {
+            scaler.draw(&preview, whole(&preview), width, height);
+            let rgb = scaler.picture().rgb();
+            assert_eq!(rgb.len(), (width * height * 3) as usize);
+            assert!(rgb.as_chunks().0.iter().all(|pixel| colours.contains(pixel)), "{width} × {height}: {rgb:?}");
+        }
     }
 
     #[test]

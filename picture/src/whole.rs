@@ -49,7 +49,7 @@ pub fn picture(view: ImageView<'_>) -> anyhow::Result<Picture> {
 }
 
 /// Copies a frame into a picture of integers; depth becomes millimetres.
-pub(crate) fn samples(view: ImageView<'_>) -> anyhow::Result<DynamicImage> {
+fn samples(view: ImageView<'_>) -> anyhow::Result<DynamicImage> {
     use PixelFormat as F;
     let shape = view.shape();
     let (width, height) = (shape.width(), shape.height());

@@ -8,8 +8,6 @@ use framebus::mark;
 
 use crate::kitchen::{FRAMES, Kitchen, has, well};
 
-pub const RECIPES: &[&str] = &["record-mp4", "record-lossless", "stream-udp", "play-file", "play-rtsp"];
-
 /// Width, height and number of frames of a video.
 pub fn probe(kitchen: &Kitchen, file: &str) -> String {
     let probe =

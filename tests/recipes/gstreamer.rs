@@ -5,8 +5,6 @@ use std::process::{Command, Stdio};
 use crate::ffmpeg::probe;
 use crate::kitchen::{FRAMES, Kitchen, has, well};
 
-pub const RECIPES: &[&str] = &["gstreamer-in", "gstreamer-in-raw", "gstreamer-out"];
-
 /// Whether GStreamer has these elements; says it where not.
 fn has_elements(elements: &[&str]) -> bool {
     let missing = |element: &&&str| {

@@ -4,8 +4,6 @@ use std::process::Command;
 
 use crate::kitchen::{FRAMES, Kitchen, has, well};
 
-pub const RECIPES: &[&str] = &["opencv-read", "opencv-write"];
-
 fn has_opencv() -> bool {
     let found = Command::new("/usr/bin/python3").args(["-c", "import cv2, numpy"]).output();
     let found = found.is_ok_and(|output| output.status.success());

@@ -4,8 +4,6 @@ use std::fs;
 
 use crate::kitchen::{FRAMES, Kitchen, well};
 
-pub const RECIPES: &[&str] = &["record-and-play"];
-
 #[test]
 fn a_recording_is_played() {
     let kitchen = Kitchen::new();

@@ -18,7 +18,7 @@ use crate::arguments::{Arguments, Mode, RecordKind};
 use anyhow::{Context, anyhow, bail};
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use folder::Folder;
-use framebus::{Frame, ImageShape, ImageView, StreamName, now_ns};
+use framebus::{Frame, ImageShape, ImageView, PixelFormat, Rate, StreamName, now_ns};
 use index::{Index, Row};
 use output::Output;
 use std::path::Path;
@@ -120,8 +120,13 @@ impl Recorder {
         })
     }
 
-    /// Takes a frame, or skips it; returns what there is to say.
-    pub(crate) fn offer(&mut self, frame: &Frame, view: Option<ImageView<'_>>) -> anyhow::Result<Option<String>> {
+    /// Takes a frame, or skips it; returns what there is to say. `rate`: the stream's.
+    pub(crate) fn offer(
+        &mut self,
+        frame: &Frame,
+        view: Option<ImageView<'_>>,
+        rate: Option<Rate>,
+    ) -> anyhow::Result<Option<String>> {
         self.shared.check()?;
         let info = frame.info();
         let age = Duration::from_nanos(now_ns().saturating_sub(info.capture_ns));
@@ -155,7 +160,7 @@ impl Recorder {
         };
         running.jobs.send(job).map_err(|_| panicked())?;
         (self.tickets, self.last) = (self.tickets + 1, info.sequence);
-        Ok(begins.then(|| first_words(running.kind, shape, info.sequence, &self.shared.folder)))
+        Ok(begins.then(|| first_words(running.kind, shape, rate, info.sequence, &self.shared.folder)))
     }
 
     /// Frames in files and in the index, and frames that were skipped.
@@ -308,7 +313,13 @@ fn copy(frame: &Frame, view: Option<ImageView<'_>>, bytes: &mut Vec<u8>) -> anyh
 }
 
 /// What is recorded, what becomes of it, and how to play it.
-fn first_words(kind: RecordKind, shape: Option<ImageShape>, sequence: u64, folder: &Folder) -> String {
+fn first_words(
+    kind: RecordKind,
+    shape: Option<ImageShape>,
+    rate: Option<Rate>,
+    sequence: u64,
+    folder: &Folder,
+) -> String {
     let directory = folder.path().display();
     let (what, remark) = match shape {
         Some(shape) => {
@@ -317,12 +328,21 @@ fn first_words(kind: RecordKind, shape: Option<ImageShape>, sequence: u64, folde
         None => ("frames that are no images".to_owned(), None),
     };
     let remark = remark.map(|remark| format!(" ({remark})")).unwrap_or_default();
+    let rate = match rate.map(|rate| (rate.numerator(), rate.denominator())) {
+        Some((numerator, 1)) => format!(" --rate {numerator}"),
+        Some((numerator, denominator)) => format!(" --rate {numerator}/{denominator}"),
+        None => String::new(),
+    };
     let source = match (kind, shape) {
-        (RecordKind::Png | RecordKind::Jpg, _) => {
-            format!("\nto be played with: framebus producer --source '{}'", folder.images(kind.end()))
+        (RecordKind::Png | RecordKind::Jpg, shape) => {
+            // Files of 16 bits do not say that they are millimetres.
+            let is_depth =
+                kind == RecordKind::Png && shape.is_some_and(|shape| shape.format() == PixelFormat::DepthF32);
+            let format = if is_depth { " --format depth_f32" } else { "" };
+            format!("\nto be played with: framebus producer --source '{}'{format}{rate}", folder.images(kind.end()))
         }
         (RecordKind::Raw, Some(shape)) => format!(
-            "\nto be played with: framebus producer --source 'raw:{directory}/{}' --width {} --height {} --format {}",
+            "\nto be played with: framebus producer --source 'raw:{directory}/{}' --width {} --height {} --format {}{rate}",
             folder.name(sequence, kind.end()),
             shape.width(),
             shape.height(),

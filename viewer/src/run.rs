@@ -1,7 +1,7 @@
 //! A whole run: find the stream, attach, view, sum up.
 
 use crate::arguments::{Arguments, Mode};
-use crate::attach::{Attached, attach};
+use crate::attach::{Attached, Attempt, attach};
 use crate::face::Face;
 use crate::figures::{Counts, Figures, Summary};
 use crate::pipe::Pipe;
@@ -78,17 +78,23 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     };
     let face = Face::open(arguments, &target.name, &target.backend)?;
     let mut viewing = Viewing { arguments, target: &target, status: &status, stop: &stop, tasks, face, torn: 0 };
-    let (watched, summary) = viewing.streams()?;
-    let Viewing { tasks: Tasks { snapshot, .. }, face, torn, .. } = viewing;
-    // Before the last words: they are to be read where the picture was.
+    let viewed = viewing.streams();
+    let Viewing { tasks: Tasks { snapshot, mut recorder, .. }, face, torn, .. } = viewing;
+    // Before files are waited for, and before the last words: they are to be read where the picture was.
     let remarks = face.map(Face::close).unwrap_or_default();
     status.uncover();
     remarks.iter().for_each(|remark| status.say(remark));
-    let saved = snapshot.map_or(Ok(()), |snapshot| match &watched {
+    let saved = snapshot.map_or(Ok(()), |snapshot| match &viewed {
         // Nobody promised a snapshot of a run that was broken off.
-        Err(_) | Ok(End::Interrupted | End::Quit) if !snapshot.is_begun() => Ok(()),
-        _ => snapshot.finish(summary.frames),
+        Err(_) | Ok((Err(_) | Ok(End::Interrupted | End::Quit), _)) if !snapshot.is_begun() => Ok(()),
+        _ => snapshot.finish(viewed.as_ref().map_or(0, |(_, summary)| summary.frames)),
     });
+    let recorded = recorder.as_mut().map_or(Ok(()), Recorder::finish);
+    let (watched, mut summary) = viewed?;
+    if let Some(recorder) = &recorder {
+        (summary.recorded, summary.record_skipped) = recorder.counts();
+    }
+    let watched = watched.and_then(|end| recorded.map(|()| end));
     let mut outcome = conclude(watched, summary, &status)?;
     outcome.torn += torn;
     saved.map(|()| outcome)
@@ -111,9 +117,9 @@ impl Viewing<'_> {
     fn streams(&mut self) -> anyhow::Result<(anyhow::Result<End>, Summary)> {
         let (mut limits, mut patience) =
             (Limits { until: None, frames: self.arguments.frames }, self.arguments.patience);
-        let mut name = self.target.name.clone();
+        let (mut name, mut turned) = (self.target.name.clone(), false);
         loop {
-            let (watched, summary) = self.stream(&name, &mut limits, patience)?;
+            let (watched, summary) = self.stream(&name, &mut limits, patience, turned)?;
             name = match watched {
                 Ok(Leave::Turn(other)) => other,
                 Ok(Leave::End(end)) => return Ok((Ok(end), summary)),
@@ -125,25 +131,28 @@ impl Viewing<'_> {
             self.status.turn(&summary)?;
             self.torn += summary.torn;
             self.tasks.verifier = self.tasks.verifier.as_ref().map(|_| Verifier::default());
-            limits.frames = limits.frames.map(|frames| frames - summary.frames);
+            limits.frames = limits.frames.map(|frames| frames.saturating_sub(summary.frames));
             // It was there a moment ago; if it is not any more, the user sees that and goes on.
-            patience = None;
+            (patience, turned) = (None, true);
         }
     }
 
-    /// Views one stream: why no longer, and its figures.
+    /// Views one stream: why no longer, and its figures. `turned`: the user came from another one.
     fn stream(
         &mut self,
         name: &StreamName,
         limits: &mut Limits,
         patience: Option<Duration>,
+        turned: bool,
     ) -> anyhow::Result<(anyhow::Result<Leave>, Summary)> {
         let mut options = SubscriberOptions::default();
         (options.wait, options.spin_budget_percent) = (self.target.wait, self.target.spin_budget_percent);
         options.backend = self.target.backend.clone();
         options.lossless = self.arguments.mode == Mode::Every;
         options.label = self.arguments.label.clone();
-        let leave = match attach(name, &options, patience, self.status, self.face.as_mut(), self.stop)? {
+        let (hold_frames, until) = (self.arguments.hold_frames, limits.until);
+        let attempt = Attempt { name, options, hold_frames, patience, until, turned };
+        let leave = match attach(&attempt, self.status, self.face.as_mut(), self.stop)? {
             Attached::Here(subscriber) => {
                 // Time begins with the first stream.
                 let seconds = self.arguments.seconds;
@@ -152,10 +161,10 @@ impl Viewing<'_> {
                 let mut session =
                     Session::begin(self.arguments, self.status, self.stop, *subscriber, tasks, face, *limits)?;
                 let watched = session.watch();
-                let (summary, recorded) = session.finish();
-                return Ok((watched.and_then(|leave| recorded.map(|()| leave)), summary));
+                return Ok((watched, session.finish()));
             }
             Attached::Interrupted => Leave::End(End::Interrupted),
+            Attached::Seconds => Leave::End(End::Seconds),
             Attached::Quit => Leave::End(End::Quit),
             Attached::Turn(other) => Leave::Turn(other),
         };

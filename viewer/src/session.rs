@@ -98,7 +98,6 @@ impl<'a> Session<'a> {
             begun,
             begun_ns,
         };
-        session.check_held()?;
         let content = &session.content;
         tracing::debug!(stream = session.stream, %content, geometry = ?session.subscriber.geometry(), "attached");
         if arguments.mode == Mode::Every && !session.subscriber.is_lossless() {
@@ -109,21 +108,6 @@ impl<'a> Session<'a> {
             ));
         }
         Ok(session)
-    }
-
-    /// One frame more than are kept is held for a moment.
-    fn check_held(&self) -> Result<(), UsageError> {
-        let (wanted, most) = (self.arguments.hold_frames, self.subscriber.geometry().max_held() - 1);
-        if wanted <= most {
-            return Ok(());
-        }
-        Err(UsageError(format!(
-            "--hold-frames {wanted} is too much for stream {}: a subscriber may hold {} frames there, and one is the newest; \
-             expected at most {most}, or a producer with max_held = {}",
-            self.stream,
-            most + 1,
-            wanted + 1
-        )))
     }
 
     /// Views the stream until something ends it.
@@ -137,33 +121,40 @@ impl<'a> Session<'a> {
                     return Ok(Leave::End(End::Closed));
                 }
                 self.look_for_producer();
-                self.show_again()?;
+                if let Some(leave) = self.show_again()? {
+                    return Ok(leave);
+                }
                 continue;
             }
-            let Some(frame) = self.take()? else { continue };
-            self.process(&frame)?;
-            if self.arguments.hold > 0
-                && let Some(leave) = self.linger(Duration::from_millis(self.arguments.hold))?
+            if let Some(frame) = self.take()?
+                && let Some(leave) = self.handle(frame)?
             {
                 return Ok(leave);
-            }
-            if self.arguments.hold_frames > 0 {
-                self.held.push_back(frame);
-                if self.held.len() > self.arguments.hold_frames {
-                    self.held.pop_front();
-                }
-            }
-            if self.limits.frames.is_some_and(|frames| self.counts().frames >= frames) {
-                return Ok(Leave::End(End::Frames));
             }
         }
     }
 
-    /// The figures of the whole, and what became of a recording: its files that are on their way are waited for.
-    pub(crate) fn finish(self) -> (Summary, anyhow::Result<()>) {
-        let lasted = self.begun.elapsed();
-        let recorded = self.tasks.recorder.as_mut().map_or(Ok(()), Recorder::finish);
-        (self.figures.summary(self.counts(), lasted), recorded)
+    /// All that becomes of a new frame.
+    fn handle(&mut self, frame: Frame) -> anyhow::Result<Option<Leave>> {
+        self.process(&frame)?;
+        if self.arguments.hold > 0
+            && let Some(leave) = self.linger(Duration::from_millis(self.arguments.hold))?
+        {
+            return Ok(Some(leave));
+        }
+        if self.arguments.hold_frames > 0 {
+            self.held.push_back(frame);
+            if self.held.len() > self.arguments.hold_frames {
+                self.held.pop_front();
+            }
+        }
+        let enough = self.limits.frames.is_some_and(|frames| self.counts().frames >= frames);
+        Ok(enough.then_some(Leave::End(End::Frames)))
+    }
+
+    /// The figures of the whole.
+    pub(crate) fn finish(self) -> Summary {
+        self.figures.summary(self.counts(), self.begun.elapsed())
     }
 
     fn counts(&self) -> Counts {
@@ -237,26 +228,27 @@ impl<'a> Session<'a> {
     }
 
     /// Offers the newest frame to the face once more, where it wants to see it and there is none that it has not seen.
-    fn show_again(&mut self) -> anyhow::Result<()> {
-        if !self.face.as_ref().is_some_and(|face| face.wants_frame()) {
-            return Ok(());
+    fn show_again(&mut self) -> anyhow::Result<Option<Leave>> {
+        // A newer one is taken as all are: with --mode every, `latest` would pass over those before it. Between this look
+        // and `latest` there is no time for two.
+        if !self.face.as_ref().is_some_and(|face| face.wants_frame()) || self.subscriber.has_newer() {
+            return Ok(None);
         }
         let seen = self.subscriber.counters().seen;
         let frame = match self.subscriber.latest() {
             Ok(Some(frame)) => frame,
             // None to be had just now: it will be asked for again.
-            Ok(None) | Err(AcquireError::AllHeld { .. }) => return Ok(()),
+            Ok(None) | Err(AcquireError::AllHeld { .. }) => return Ok(None),
             Err(error) => return Err(error.into()),
         };
         if self.subscriber.counters().seen > seen {
-            // It came in this very moment.
             self.note_frame(&frame, now_ns())?;
-            return self.process(&frame);
+            return self.handle(frame);
         }
-        match &mut self.face {
-            Some(face) => face.offer(&frame, true),
-            None => Ok(()),
+        if let Some(face) = &mut self.face {
+            face.offer(&frame, true)?;
         }
+        Ok(None)
     }
 
     /// Counts a new frame.
@@ -288,7 +280,7 @@ impl<'a> Session<'a> {
             self.say(&remark);
         }
         if let Some(recorder) = &mut self.tasks.recorder
-            && let Some(remark) = recorder.offer(frame, view)?
+            && let Some(remark) = recorder.offer(frame, view, self.subscriber.rate())?
         {
             self.say(&remark);
         }
@@ -347,6 +339,24 @@ impl<'a> Session<'a> {
             let (content, before) = (content.clone(), std::mem::replace(&mut self.content, content.clone()));
             self.say(&format!("stream {} carries {content} now, after {before}", self.stream));
         }
-        self.check_held()
+        check_held(&self.subscriber, self.arguments.hold_frames)
     }
+}
+
+/// Whether so many frames can be kept: one more is held for a moment.
+///
+/// # Errors
+/// Where the stream allows for fewer.
+pub(crate) fn check_held(subscriber: &Subscriber, wanted: usize) -> Result<(), UsageError> {
+    let most = subscriber.geometry().max_held() - 1;
+    if wanted <= most {
+        return Ok(());
+    }
+    Err(UsageError(format!(
+        "--hold-frames {wanted} is too much for stream {}: a subscriber may hold {} frames there, and one is the newest; \
+         expected at most {most}, or a producer with max_held = {}",
+        subscriber.name(),
+        most + 1,
+        wanted + 1
+    )))
 }

@@ -5,7 +5,7 @@
 
 use anyhow::{Context, anyhow, bail};
 use framebus::ImageView;
-use framebus_picture::{FileKind, picture, save};
+use framebus_picture::{FileKind, Still, save};
 use framebus_program::UsageError;
 use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
@@ -50,8 +50,10 @@ impl Snapshot {
         let view = view.with_context(|| {
             format!("can not save {}: the stream carries no images, and only images have pictures", self.path.display())
         })?;
-        let (picture, path) = (picture(view)?, self.path.clone());
-        self.writing = Some(std::thread::spawn(move || save(&picture, &path)));
+        let (still, path) = (Still::of(view), self.path.clone());
+        let thread = std::thread::Builder::new().name("snapshot".to_owned());
+        let writing = thread.spawn(move || save(&still.picture()?, &path));
+        self.writing = Some(writing.context("can not start a thread to save a snapshot")?);
         let remark = FileKind::of(&self.path).and_then(|kind| kind.remark(view.shape().format()));
         let remark = remark.map(|remark| format!(" ({remark})")).unwrap_or_default();
         Ok(Some(format!("saving a snapshot of {} to {}{remark}", view.shape(), self.path.display())))

@@ -1,7 +1,7 @@
 //! The faces of the program `viewer`, looked at: its window by screenshots of a display of the test's own, its terminal
 //! by what tmux has on its screen. Each is skipped where the programs for it are not installed.
 
-use framebus::{Backend, Content, ImageShape, PixelFormat, Publisher, Rate, StreamName, StreamOptions};
+use framebus::{Backend, Content, ImageShape, PixelFormat, Publisher, Rate, StreamName, StreamOptions, Subscriber};
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -27,9 +27,14 @@ struct Halves(Publisher);
 
 impl Halves {
     fn open(bus: &str, stream: &str) -> Self {
+        Self::open_with(bus, stream, |_| ())
+    }
+
+    fn open_with(bus: &str, stream: &str, change: impl FnOnce(&mut StreamOptions)) -> Self {
         let shape = ImageShape::new(640, 480, PixelFormat::Rgb8).unwrap();
         let mut options = StreamOptions::new(Content::Image(shape));
         options.rate = Rate::new(30, 1);
+        change(&mut options);
         Self(Publisher::open(&StreamName::new(bus, stream).unwrap(), &options).unwrap())
     }
 
@@ -414,16 +419,22 @@ fn a_terminal_shows_the_stream_in_half_blocks_and_is_given_back() {
     front.publish(RED, GREEN);
     rear.publish(BLUE, WHITE);
     tmux.viewer(&format!("--stream {bus}/front --terminal"), directory.path());
-    // 640 × 480 in 80 cells by 22, of two pixels each: 59 by 22 cells.
+    // 640 × 480 in 80 cells by 21, of two pixels each: 56 by 21 cells.
     let screen = tmux.until(&cell(GREEN));
     assert!(screen.contains(&cell(RED)), "{screen}");
-    assert_eq!(screen.lines().filter(|line| line.matches('▀').count() == 59).count(), 22);
+    assert_eq!(screen.lines().filter(|line| line.matches('▀').count() == 56).count(), 21);
     tmux.until("640 × 480 rgb8");
 
     tmux.type_keys("Space");
     tmux.until("paused");
-    until_seen(&bus, "front", front.publish(WHITE, BLUE));
-    assert!(tmux.screen().contains(&cell(RED)));
+    // Frames come for as long as it takes to draw their rate, and are not drawn.
+    let screen = eventually("a rate on the screen", || {
+        until_seen(&bus, "front", front.publish(WHITE, BLUE));
+        let screen = tmux.screen();
+        let rate = screen.split(" Hz").next()?.split_whitespace().next_back()?.parse::<f64>();
+        rate.is_ok_and(|rate| rate > 2.0).then_some(screen)
+    });
+    assert!(screen.contains(&cell(RED)) && !screen.contains(&cell(WHITE)), "{screen}");
     tmux.type_keys("Space");
     tmux.until(&cell(WHITE));
     tmux.type_keys("n");
@@ -432,7 +443,7 @@ fn a_terminal_shows_the_stream_in_half_blocks_and_is_given_back() {
     tmux.run(&["resize-window", "-x", "40", "-y", "12"]);
     eventually("a smaller picture", || {
         let screen = tmux.screen();
-        (screen.lines().filter(|line| line.matches('▀').count() == 27).count() == 10).then_some(())
+        (screen.lines().filter(|line| line.matches('▀').count() == 24).count() == 9).then_some(())
     });
     tmux.run(&["resize-window", "-x", "80", "-y", "24"]);
     tmux.type_keys("s");
@@ -458,6 +469,62 @@ fn a_terminal_is_given_back_to_who_types_ctrl_c_and_when_the_viewer_is_killed() 
     let pid = status.subscribers[0].holder.pid.unwrap();
     tmux.run(&["run-shell", &format!("kill -TERM {pid}")]);
     assert_eq!(tmux.end(directory.path()), "0");
+}
+
+#[test]
+fn a_terminal_is_given_back_before_files_are_waited_for() {
+    let Some(tmux) = Tmux::start() else { return };
+    let (bus, directory) = (bus("wait"), tempfile::tempdir().unwrap());
+    let mut stream = Halves::open(&bus, "front");
+    let shape = ImageShape::new(5000, 4000, PixelFormat::Mono16).unwrap();
+    let name = StreamName::new(&bus, "large").unwrap();
+    let mut large = Publisher::open(&name, &StreamOptions::new(Content::Image(shape))).unwrap();
+    stream.publish(RED, GREEN);
+    let mut loan = large.loan().unwrap();
+    let mut state = 1_u32;
+    // Noise takes longest.
+    loan.fill_with(|| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 24) as u8
+    });
+    loan.publish();
+    tmux.viewer(&format!("--stream {name} --terminal"), directory.path());
+    tmux.type_keys("s");
+    let names = || std::fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap().file_name());
+    let is_there = |end: &str| names().any(|name| name.to_string_lossy().ends_with(end));
+    eventually("the file is begun", || names().any(|name| name.to_string_lossy().starts_with('.')).then_some(()));
+    tmux.type_keys("q");
+    let given_back = || tmux.run(&["display-message", "-p", "#{alternate_on} #{cursor_flag}"]).trim() == "0 1";
+    eventually("the terminal is given back", || given_back().then_some(()));
+    assert!(!is_there(".png"), "the terminal was given back when all was done");
+    assert_eq!(tmux.end(directory.path()), "0");
+    assert!(is_there("-large-1.png"));
+}
+
+#[test]
+fn a_stream_that_is_full_is_tried_again_and_one_can_go_back() {
+    let Some(tmux) = Tmux::start() else { return };
+    let (bus, directory) = (bus("full"), tempfile::tempdir().unwrap());
+    let mut front = Halves::open(&bus, "front");
+    let mut rear = Halves::open_with(&bus, "rear", |options| options.max_subscribers = 1);
+    front.publish(RED, GREEN);
+    rear.publish(BLUE, WHITE);
+    let taken = Subscriber::attach(&StreamName::new(&bus, "rear").unwrap()).unwrap();
+    tmux.viewer(&format!("--stream {bus}/front --terminal"), directory.path());
+    tmux.until(&cell(GREEN));
+    tmux.type_keys("n");
+    tmux.until("trying again · can not attach to stream");
+    tmux.type_keys("p");
+    tmux.until(&cell(GREEN));
+    tmux.type_keys("n");
+    tmux.until("trying again · can not attach to stream");
+    drop(taken);
+    tmux.until(&cell(BLUE));
+    tmux.type_keys("q");
+    assert_eq!(tmux.end(directory.path()), "0");
+    let words = std::fs::read_to_string(directory.path().join("words")).unwrap();
+    assert!(words.contains("all 1 places are taken"), "{words}");
+    assert!(words.contains(&format!("{bus}/rear: 1 frames")), "{words}");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! A frame that stays: a copy of it, so that no slot is held by who looks at it for minutes.
 
 use framebus::{Frame, FrameInfo, ImageShape, ImageView};
+use framebus_picture::Still as Image;
 
 use crate::picture::About;
 
@@ -10,24 +11,22 @@ pub(crate) const NO_IMAGE: &str = "it carries no images";
 /// A copy of a frame.
 pub(crate) struct Still {
     info: FrameInfo,
-    shape: ImageShape,
-    bytes: Vec<u8>,
+    image: Image,
     latency_ns: Option<u64>,
 }
 
 impl Still {
     /// Copies a frame; `None` where it is no image.
     pub(crate) fn of(frame: &Frame, latency_ns: Option<u64>) -> Option<Self> {
-        let shape = frame.shape()?;
-        Some(Self { info: *frame.info(), shape, bytes: frame[..shape.frame_bytes()].to_vec(), latency_ns })
+        Some(Self { info: *frame.info(), image: Image::of(frame.image()?), latency_ns })
     }
 
     pub(crate) fn image(&self) -> Option<ImageView<'_>> {
-        ImageView::new(self.shape, &self.bytes)
+        self.image.view()
     }
 
     pub(crate) fn about(&self) -> About {
-        about(&self.info, self.shape, self.latency_ns)
+        about(&self.info, self.image.shape(), self.latency_ns)
     }
 }
 

@@ -5,13 +5,12 @@
 //!         ─ between frames ───────▸ look  ─ keys, size ──────▸
 //! ```
 //! All of it happens in the session's thread. A frame is held while its preview is made, and no longer: the drawing comes
-//! behind that. So a slow screen passes frames by, which are counted as skipped, and keeps nobody waiting. What is seen
-//! can be asked for again by [`Face::wants_frame`], where there is nothing newer: after a change of size, of colours, or
-//! of what is pointed at.
+//! behind that. So a slow screen keeps nobody waiting: frames that come before it can draw again are taken and counted as
+//! all are, and not drawn. What is seen can be asked for again by [`Face::wants_frame`], where there is nothing newer:
+//! after a change of size, of colours, or of what is pointed at.
 
 mod neighbour;
 mod scene;
-mod still;
 mod words;
 
 use crate::arguments::Arguments;
@@ -130,10 +129,13 @@ impl Face {
         self.scene.remarks()
     }
 
-    /// Takes it away. Snapshots that are on their way are waited for: what is left to say of them.
-    pub(crate) fn close(mut self) -> Vec<String> {
-        self.scene.finish();
-        self.scene.remarks()
+    /// Takes it away, and then waits for a snapshot that is on its way: what is left to say of it.
+    pub(crate) fn close(self) -> Vec<String> {
+        let Self { mut scene, screen, .. } = self;
+        // Nobody should look at a dead picture meanwhile, or lose the terminal to a second Ctrl-C.
+        drop(screen);
+        scene.finish();
+        scene.remarks()
     }
 
     /// From now on it is about this stream, which is waited for.
@@ -180,7 +182,7 @@ impl Face {
             match key {
                 Key::Quit => return Ok(Some(Wish::Quit)),
                 Key::Turn(direction) => {
-                    if let Some(other) = self.neighbour(direction)? {
+                    if let Some(other) = self.neighbour(direction) {
                         return Ok(Some(Wish::Turn(other)));
                     }
                 }
@@ -202,16 +204,19 @@ impl Face {
         Ok(None)
     }
 
-    fn neighbour(&mut self, direction: Direction) -> anyhow::Result<Option<StreamName>> {
+    fn neighbour(&mut self, direction: Direction) -> Option<StreamName> {
         if !self.may_turn {
             self.say("one stream goes into a pipe: no other is shown");
-            return Ok(None);
+            return None;
         }
-        let other = neighbour::neighbour(&self.backend, &self.stream, direction)?;
-        if other.is_none() {
-            self.say(&format!("bus {} has no other stream with pictures", self.stream.bus()));
+        let other = neighbour::neighbour(&self.backend, &self.stream, direction);
+        match &other {
+            Ok(Some(_)) => {}
+            Ok(None) => self.say(&format!("bus {} has no other stream with pictures", self.stream.bus())),
+            // What is seen is seen still.
+            Err(error) => self.say(&format!("{error:#}")),
         }
-        Ok(other)
+        other.ok().flatten()
     }
 
     fn draw(&mut self) -> anyhow::Result<()> {

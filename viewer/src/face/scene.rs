@@ -1,11 +1,10 @@
 //! What a face shows: the picture, whose it is, and what the keys have made of it. Knows nothing of screens.
 
 use super::Key;
-use super::still::Still;
 use super::words::{self, Numbers};
 use crate::figures::Interval;
 use framebus::{Frame, ImageShape, ImageView, PixelFormat, now_ns};
-use framebus_picture::{Look, Palette, Part, Preview, fitting, picture, pixel, save};
+use framebus_picture::{Look, Palette, Part, Preview, Still, fitting, pixel, save_new};
 use std::path::PathBuf;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -18,6 +17,8 @@ const SAID_FOR: Duration = Duration::from_secs(4);
 pub(crate) enum State {
     /// There is no such stream yet.
     Waiting,
+    /// It is there, but not for us; why is said each time that it was tried.
+    Refused,
     Live,
     /// Nobody publishes; the word says why: `is gone`, `has closed the stream`.
     Left(&'static str),
@@ -31,7 +32,11 @@ enum Motion {
     Stops {
         newer: bool,
     },
-    Stands(Still),
+    Stands {
+        still: Still,
+        sequence: u64,
+        capture_ns: u64,
+    },
 }
 
 /// The frame that is shown.
@@ -72,7 +77,8 @@ pub(crate) struct Scene {
     said: Option<(String, Instant)>,
     remarks: Vec<String>,
     snapshot: bool,
-    saving: Vec<JoinHandle<String>>,
+    /// One at a time: a key that repeats would start threads without end.
+    saving: Option<JoinHandle<String>>,
     /// The preview is not what it should be: made for another size, or of an older frame.
     stale: bool,
     /// The value of the pixel that is pointed at was not read yet.
@@ -99,7 +105,7 @@ impl Scene {
             said: None,
             remarks: Vec::new(),
             snapshot: false,
-            saving: Vec::new(),
+            saving: None,
             stale: false,
             unread: false,
             new_picture: true,
@@ -108,7 +114,7 @@ impl Scene {
     }
 
     pub(crate) fn turn_to(&mut self, stream: String) {
-        let (overlay, saving) = (self.overlay, std::mem::take(&mut self.saving));
+        let (overlay, saving) = (self.overlay, self.saving.take());
         *self = Self { overlay, saving, ..Self::new(stream) };
     }
 
@@ -139,6 +145,7 @@ impl Scene {
             Key::Pause if matches!(self.motion, Motion::Runs) => self.motion = Motion::Stops { newer: false },
             Key::Pause => (self.motion, self.stale) = (Motion::Runs, true),
             Key::Step => self.motion = Motion::Stops { newer: true },
+            Key::Snapshot if self.saving.is_some() => self.say("one is being saved still: s again when it is"),
             Key::Snapshot => self.snapshot = true,
             Key::Overlay => (self.overlay, self.new_picture) = (!self.overlay, true),
             Key::Palette => self.choose_palette(),
@@ -175,7 +182,7 @@ impl Scene {
 
     /// A frame was too much: the newest one is to be looked at when there is time again.
     pub(crate) fn pass_by(&mut self) {
-        self.stale |= !matches!(self.motion, Motion::Stands(_));
+        self.stale |= !matches!(self.motion, Motion::Stands { .. });
     }
 
     /// The pointer is at this pixel of the frame.
@@ -187,7 +194,7 @@ impl Scene {
 
     pub(crate) fn wants_frame(&self) -> bool {
         match self.motion {
-            Motion::Stands(_) => false,
+            Motion::Stands { .. } => false,
             Motion::Stops { newer: false } => true,
             Motion::Stops { newer: true } | Motion::Runs => self.stale || self.unread || self.snapshot,
         }
@@ -195,7 +202,7 @@ impl Scene {
 
     /// Looks at a frame of the stream, if the picture moves. `again`: it was offered before.
     pub(crate) fn offer(&mut self, frame: &Frame, again: bool, room: (u32, u32)) -> anyhow::Result<()> {
-        if matches!(self.motion, Motion::Stands(_)) {
+        if matches!(self.motion, Motion::Stands { .. }) {
             return Ok(());
         }
         self.stale |= !again;
@@ -209,28 +216,32 @@ impl Scene {
         self.read(view, info.sequence, info.capture_ns, room)?;
         if let Motion::Stops { newer } = self.motion
             && !(newer && again)
-            && let Some(still) = Still::of(frame)
         {
-            self.motion = Motion::Stands(still);
+            let (still, sequence, capture_ns) = (Still::of(view), info.sequence, info.capture_ns);
+            self.motion = Motion::Stands { still, sequence, capture_ns };
         }
         Ok(())
     }
 
     /// Does for the frame that the picture stands on what else a coming frame does.
     pub(crate) fn refresh(&mut self, room: (u32, u32)) -> anyhow::Result<()> {
-        self.collect_saved();
+        if self.saving.as_ref().is_some_and(JoinHandle::is_finished) {
+            self.finish();
+        }
         if self.said.as_ref().is_some_and(|(_, when)| when.elapsed() > SAID_FOR) {
             (self.said, self.new_words) = (None, true);
         }
         if !(self.stale || self.unread || self.snapshot) {
             return Ok(());
         }
-        let Motion::Stands(still) = std::mem::replace(&mut self.motion, Motion::Runs) else { return Ok(()) };
-        let done = match still.view() {
-            Some(view) => self.read(view, still.sequence, still.capture_ns, room),
-            None => Ok(()),
+        let stands = std::mem::replace(&mut self.motion, Motion::Runs);
+        let done = match &stands {
+            Motion::Stands { still, sequence, capture_ns } => {
+                still.view().map_or(Ok(()), |view| self.read(view, *sequence, *capture_ns, room))
+            }
+            _ => Ok(()),
         };
-        self.motion = Motion::Stands(still);
+        self.motion = stands;
         done
     }
 
@@ -238,7 +249,7 @@ impl Scene {
     fn read(&mut self, view: ImageView<'_>, sequence: u64, capture_ns: u64, room: (u32, u32)) -> anyhow::Result<()> {
         let shape = view.shape();
         if std::mem::take(&mut self.snapshot) {
-            self.take_snapshot(view, sequence)?;
+            self.take_snapshot(view, sequence);
         }
         self.unread = false;
         self.reading = self.pointed.and_then(|at| Some(words::pixel(at, &pixel(view, at.0, at.1)?)));
@@ -256,36 +267,31 @@ impl Scene {
         Ok(())
     }
 
-    /// The frame is copied here; it is encoded and written on a thread of its own.
-    fn take_snapshot(&mut self, view: ImageView<'_>, sequence: u64) -> anyhow::Result<()> {
+    /// The frame is copied here; all else is done on a thread of its own.
+    fn take_snapshot(&mut self, view: ImageView<'_>, sequence: u64) {
         let path = PathBuf::from(format!("{}-{sequence}.png", self.stream.replace('/', "-")));
-        let picture = picture(view)?;
-        let about = words::shape(view.shape());
-        self.saving.push(std::thread::spawn(move || match save(&picture, &path) {
-            Ok(()) => format!("saved {} ({about})", path.display()),
-            Err(error) => format!("{error:#}"),
-        }));
-        Ok(())
-    }
-
-    fn collect_saved(&mut self) {
-        while let Some(at) = self.saving.iter().position(JoinHandle::is_finished) {
-            self.collect(at);
+        let still = Still::of(view);
+        let thread = std::thread::Builder::new().name("snapshot".to_owned()).spawn(move || {
+            match still.picture().and_then(|picture| save_new(&picture, &path)) {
+                Ok(path) => format!("saved {} ({})", path.display(), words::shape(still.shape())),
+                Err(error) => format!("{error:#}"),
+            }
+        });
+        match thread {
+            Ok(thread) => self.saving = Some(thread),
+            Err(error) => self.report(format!("can not start a thread to save a snapshot: {error}")),
         }
     }
 
-    fn collect(&mut self, at: usize) {
-        let text = self.saving.swap_remove(at).join();
-        let text = text.unwrap_or_else(|_| "the thread that saved a snapshot panicked".to_owned());
+    fn report(&mut self, text: String) {
         self.say(&text);
         self.remarks.push(text);
     }
 
-    /// Waits for the snapshots that are on their way.
+    /// Waits for the snapshot that is on its way.
     pub(crate) fn finish(&mut self) {
-        while !self.saving.is_empty() {
-            self.collect(0);
-        }
+        let Some(thread) = self.saving.take() else { return };
+        self.report(thread.join().unwrap_or_else(|_| "the thread that saved a snapshot panicked".to_owned()));
     }
 
     /// Whether something is to be drawn.
@@ -348,10 +354,11 @@ impl Scene {
     pub(crate) fn title(&self) -> String {
         let state = match (self.state, &self.motion) {
             (State::Waiting, _) => "waiting".to_owned(),
+            (State::Refused, _) => "trying again".to_owned(),
             (State::Left(why), _) => format!("producer {why}"),
-            (State::Live, Motion::Stands(_)) => "paused".to_owned(),
+            (State::Live, Motion::Stands { .. }) => "paused".to_owned(),
             (State::Live, Motion::Stops { newer: true }) => "next frame".to_owned(),
-            (State::Live, _) => format!("{:.1} Hz", self.numbers.fps),
+            (State::Live, _) => self.numbers.hz(),
         };
         format!("{} · {state}", self.stream)
     }
@@ -375,8 +382,9 @@ impl Scene {
     pub(crate) fn notice(&self) -> Option<String> {
         let unusual = match (self.state, &self.motion) {
             (State::Waiting, _) => Some(format!("waiting for {}: start its producer", self.stream)),
+            (State::Refused, _) => Some("trying again".to_owned()),
             (State::Live, _) if self.without_picture => Some(format!("{} carries no pictures", self.stream)),
-            (State::Live, Motion::Stands(_)) => Some("paused".to_owned()),
+            (State::Live, Motion::Stands { .. }) => Some("paused".to_owned()),
             (State::Live, Motion::Stops { newer: true }) => Some("waiting for the next frame".to_owned()),
             (State::Live, _) => None,
             (State::Left(why), _) => Some(format!("the producer {why}")),
@@ -384,6 +392,15 @@ impl Scene {
         let said = self.said.as_ref().map(|(text, _)| text.clone());
         let words: Vec<String> = unusual.into_iter().chain(said).collect();
         (!words.is_empty()).then(|| words.join(" · "))
+    }
+}
+
+#[cfg(test)]
+impl Scene {
+    /// Shows an image as if it were a frame's.
+    pub(crate) fn show(&mut self, view: ImageView<'_>, sequence: u64, capture_ns: u64) {
+        self.stale = true;
+        self.read(view, sequence, capture_ns, (640, 480)).unwrap();
     }
 }
 
@@ -404,8 +421,7 @@ mod tests {
     }
 
     fn show(scene: &mut Scene, shape: ImageShape, bytes: &[u8]) {
-        scene.stale = true;
-        scene.read(ImageView::new(shape, bytes).unwrap(), 7, 0, ROOM).unwrap();
+        scene.show(ImageView::new(shape, bytes).unwrap(), 7, 0);
     }
 
     #[test]
@@ -458,5 +474,20 @@ mod tests {
         scene.press(Key::Step);
         assert!(!scene.wants_frame());
         assert!(scene.notice().unwrap().starts_with("waiting for the next frame"));
+    }
+
+    #[test]
+    fn one_snapshot_is_saved_at_a_time() {
+        let (mut scene, ..) = showing(8, 4, PixelFormat::Mono8);
+        let (end, ended) = std::sync::mpsc::channel::<()>();
+        let saved = move || ended.recv().map_or(String::new(), |()| "saved".to_owned());
+        scene.saving = Some(std::thread::spawn(saved));
+        scene.press(Key::Snapshot);
+        assert!(scene.notice().unwrap().starts_with("one is being saved still") && !scene.wants_frame());
+        end.send(()).unwrap();
+        scene.finish();
+        assert_eq!(scene.remarks(), ["saved"]);
+        scene.press(Key::Snapshot);
+        assert!(scene.wants_frame());
     }
 }

@@ -8,7 +8,8 @@ use framebus_picture::{Palette, Reading};
 /// The figures that are shown: those of the last interval, and what was skipped in all.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Numbers {
-    pub fps: f64,
+    /// `None` before the first interval is over.
+    pub fps: Option<f64>,
     pub p50_ns: Option<u64>,
     pub p99_ns: Option<u64>,
     pub skipped: u64,
@@ -16,14 +17,19 @@ pub(crate) struct Numbers {
 
 impl Numbers {
     pub(crate) fn note(&mut self, interval: &Interval<'_>) {
-        self.fps = interval.fps;
+        self.fps = Some(interval.fps);
         (self.p50_ns, self.p99_ns) = (interval.latency.latency_p50_ns, interval.latency.latency_p99_ns);
         self.skipped += interval.skipped;
     }
 
+    /// Rate.
+    pub(crate) fn hz(&self) -> String {
+        self.fps.map_or("- Hz".to_owned(), |fps| format!("{fps:.1} Hz"))
+    }
+
     /// Rate and latency.
     pub(crate) fn rate(&self) -> String {
-        let mut text = format!("{:.1} Hz", self.fps);
+        let mut text = self.hz();
         if let (Some(p50), Some(p99)) = (self.p50_ns, self.p99_ns) {
             text.push_str(&format!("  latency p50 {} p99 {}", time_text(p50), time_text(p99)));
         }
@@ -74,9 +80,10 @@ mod tests {
 
     #[test]
     fn lines_say_what_they_are_about() {
-        let numbers = Numbers { fps: 29.97, p50_ns: Some(85_300), p99_ns: Some(1_200_000), skipped: 4 };
+        let numbers = Numbers { fps: Some(29.97), p50_ns: Some(85_300), p99_ns: Some(1_200_000), skipped: 4 };
         assert_eq!(numbers.rate(), "30.0 Hz  latency p50 85.3 µs p99 1.20 ms");
-        assert_eq!(Numbers::default().rate(), "0.0 Hz");
+        assert_eq!(Numbers { fps: Some(0.0), ..Numbers::default() }.rate(), "0.0 Hz");
+        assert_eq!(Numbers::default().rate(), "- Hz", "nobody knows yet");
         assert_eq!(shape(ImageShape::new(640, 480, PixelFormat::Nv12).unwrap()), "640 × 480 nv12");
         assert_eq!(frame(7, 1_000, 17_000, 4), "frame 7  age 16.0 µs  skipped 4");
         assert_eq!(colours(PixelFormat::DepthF32, Palette::Turbo, [0.5, 7.25]), "turbo 0.50 to 7.25 m");

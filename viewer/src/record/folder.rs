@@ -41,9 +41,10 @@ impl Folder {
         format!("{}-{sequence:0DIGITS$}.{end}", self.stream.stream())
     }
 
-    /// All pictures of the stream, as a producer's source.
+    /// All pictures of the stream, as a producer's source. As many characters as there are digits: `front-*` would also be
+    /// those of a stream `front-left`.
     pub(super) fn images(&self, end: &str) -> String {
-        format!("images:{}/{}-*.{end}", self.path.display(), self.stream.stream())
+        format!("images:{}/{}-{}.{end}", self.path.display(), self.stream.stream(), "?".repeat(DIGITS))
     }
 
     /// The newest frame that begins a file, whether or not it is in the index.
@@ -60,9 +61,11 @@ impl Folder {
     /// Removes what a killed run was in the midst of. Nobody else records here: the index is locked.
     pub(super) fn remove_unfinished(&self) -> anyhow::Result<()> {
         for name in self.names()? {
-            // `.NAME.PID`, as `framebus_picture::save` has it.
+            // `.NAME.PID-COUNT`, as `framebus_picture::save` has it; earlier ones had no count.
             let unfinished = name.strip_prefix('.').and_then(|name| name.rsplit_once('.'));
-            let is_ours = |(name, pid): (&str, &str)| self.sequence(name).is_some() && pid.parse::<u32>().is_ok();
+            let is_ours = |(name, whose): (&str, &str)| {
+                self.sequence(name).is_some() && whose.split('-').all(|number| number.parse::<u64>().is_ok())
+            };
             if unfinished.is_some_and(is_ours) {
                 let path = self.path.join(&name);
                 fs::remove_file(&path).with_context(|| format!("can not remove the unfinished {}", path.display()))?;
@@ -114,7 +117,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let folder = Folder::open(directory.path(), &"robot/front".parse().unwrap()).unwrap();
         let kept = [".front-0000000001.png", ".rear-0000000001.png.77", "front-0000000001.png", ".front.77"];
-        for name in kept.iter().chain(&[".front-0000000002.png.77", ".front-0000000003.tiff.78"]) {
+        for name in kept.iter().chain(&[".front-0000000002.png.77", ".front-0000000003.tiff.78-12"]) {
             fs::write(directory.path().join(name), "").unwrap();
         }
         folder.remove_unfinished().unwrap();

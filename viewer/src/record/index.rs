@@ -81,7 +81,9 @@ impl Index {
         let mut index = Self { file, path: path.clone(), bytes, rows, next, waiting };
         // What a killed run left without an end is no row.
         let whole = text.rfind('\n').map_or("", |end| &text[..=end]);
-        if whole.is_empty() {
+        // Nothing yet, or the beginning of a header: what else has no line's end is not ours to cut.
+        if whole.is_empty() && HEADER.starts_with(&text) {
+            index.file.set_len(0).with_context(context)?;
             index.write(HEADER)?;
             return Ok((index, None));
         }

@@ -9,7 +9,7 @@ fn row(sequence: u64) -> String {
     let job = Job {
         ticket: 0,
         bytes: vec![0; 12],
-        shape: Some(ImageShape::new(2, 2, framebus::PixelFormat::Rgb8).unwrap()),
+        shape: Some(ImageShape::new(2, 2, PixelFormat::Rgb8).unwrap()),
         sequence,
         capture_ns: 100 * sequence,
         publish_ns: 100 * sequence + 5,
@@ -45,6 +45,29 @@ fn rows_come_in_the_order_of_their_frames_in_whatever_order_the_threads_end() {
 }
 
 #[test]
+fn how_to_play_a_recording_says_all_that_its_files_do_not() {
+    use framebus::PixelFormat as F;
+    let directory = tempfile::tempdir().unwrap();
+    let folder = Folder::open(directory.path(), &stream()).unwrap();
+    let words = |kind, format, rate| {
+        let words = first_words(kind, ImageShape::new(8, 6, format).ok(), rate, 7, &folder);
+        words.split_once("framebus producer --source ").map(|(_, words)| words.to_owned())
+    };
+    let path = directory.path().display();
+    let images = format!("'images:{path}/front-??????????");
+    let (ntsc, thirty) = (Rate::new(30_000, 1001), Rate::new(30, 1));
+    assert_eq!(words(RecordKind::Png, F::Rgb8, None), Some(format!("{images}.png'")));
+    assert_eq!(
+        words(RecordKind::Png, F::DepthF32, thirty),
+        Some(format!("{images}.png' --format depth_f32 --rate 30"))
+    );
+    assert_eq!(words(RecordKind::Jpg, F::DepthF32, ntsc), Some(format!("{images}.jpg' --rate 30000/1001")));
+    let raw = format!("'raw:{path}/front-0000000007.raw' --width 8 --height 6 --format depth_f32 --rate 30");
+    assert_eq!(words(RecordKind::Raw, F::DepthF32, thirty), Some(raw));
+    assert_eq!(words(RecordKind::Tiff, F::Rgb8, thirty), None);
+}
+
+#[test]
 fn an_index_goes_on_behind_its_last_whole_row() {
     let directory = tempfile::tempdir().unwrap();
     let folder = Folder::open(directory.path(), &stream()).unwrap();
@@ -64,6 +87,22 @@ fn an_index_goes_on_behind_its_last_whole_row() {
 }
 
 #[test]
+fn a_header_without_an_end_is_written_anew() {
+    let directory = tempfile::tempdir().unwrap();
+    let folder = Folder::open(directory.path(), &stream()).unwrap();
+    let path = directory.path().join("front.csv");
+    drop(Index::open(&folder, &stream()).unwrap());
+    let header = fs::read_to_string(&path).unwrap();
+    for length in [0, 1, header.len() - 1, header.len()] {
+        fs::write(&path, &header[..length]).unwrap();
+        let (mut index, newest) = Index::open(&folder, &stream()).unwrap();
+        assert_eq!(newest, None);
+        index.add(0, row(4)).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), format!("{header}{}", row(4)), "{length} bytes");
+    }
+}
+
+#[test]
 fn what_is_no_index_of_the_stream_is_refused_and_stays() {
     let directory = tempfile::tempdir().unwrap();
     let folder = Folder::open(directory.path(), &stream()).unwrap();
@@ -71,6 +110,7 @@ fn what_is_no_index_of_the_stream_is_refused_and_stays() {
     drop(Index::open(&folder, &stream()).unwrap());
     let header = fs::read_to_string(&path).unwrap();
     for (text, expected) in [
+        ("notes without an end".to_owned(), "it is no index of a recording"),
         ("time,value\n".to_owned(), "it is no index of a recording"),
         (format!("{header}some,thing\n"), "line 2 is no row: \"some,thing\""),
         (header + &row(1).replace("robot/", "lab/"), "stream lab/front was recorded there; choose another folder"),

@@ -1,7 +1,12 @@
-//! `--terminal`: the picture in the terminal, with two lines of figures below it.
+//! `--terminal`: the picture in the terminal, with three lines of words below it.
 //!
 //! What is drawn is drawn whole or not at all, and as often as the terminal takes it: writing waits for it, and the
-//! newest frame is the next one. The terminal is given back as it was, however the viewer ends.
+//! newest frame is the next one.
+//!
+//! The terminal is given back as it was when the viewer ends: by a key, by Ctrl-C or SIGTERM, by an error, by a panic of
+//! the thread that draws; and before files are waited for, so that a second Ctrl-C then finds it given back already. What
+//! can not be had: who is ended by SIGKILL, SIGQUIT or a crash gives nothing back, nor who gets a second Ctrl-C or SIGTERM
+//! while a terminal that takes nothing more is drawn on. `reset` or `stty sane` help then.
 
 mod blocks;
 mod dither;
@@ -28,11 +33,13 @@ use ratatui::layout::Rect;
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::{Terminal, TerminalOptions, Viewport};
 use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
+use std::iter::once;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-/// Lines below the picture.
-const LINES: u16 = 2;
+/// Lines below the picture: what it is, its figures, and what is not as usual, or the keys. In one line of 80 columns the
+/// figures that change most would be cut off.
+const LINES: u16 = 3;
 
 /// Pictures that the terminal can enlarge have no more pixels than this: they all have to be written.
 const MOST_PIXELS: (u32, u32) = (1280, 960);
@@ -50,8 +57,7 @@ pub(crate) struct TerminalScreen {
     keyboard: Keyboard,
     graphics: Graphics,
     depth: Depth,
-    /// Pixels of a cell.
-    cell: (u16, u16),
+    cell: Cell,
     pace: Duration,
     scaler: Scaler,
     encoder: Encoder,
@@ -99,7 +105,7 @@ impl TerminalScreen {
             keyboard,
             graphics,
             depth: Depth::of_environment(),
-            cell: answers.cell.or_else(cell_of_window).unwrap_or(USUAL_CELL),
+            cell: Cell::new(answers.cell, cell_of_window()),
             pace: Duration::from_secs_f32(1.0 / fps),
             scaler: Scaler::default(),
             encoder: Encoder::default(),
@@ -108,7 +114,9 @@ impl TerminalScreen {
         })
     }
 
+    /// Keys since the last call; and the size of a cell is as it is now.
     pub(crate) fn keys(&mut self) -> anyhow::Result<Vec<Key>> {
+        self.cell.update(cell_of_window());
         self.keyboard.keys().context("can not read the keys of the terminal")
     }
 
@@ -120,12 +128,7 @@ impl TerminalScreen {
     fn area(&self, overlay: bool) -> (u16, u16) {
         // A terminal of no size is as good as a small one.
         let size = self.terminal.size().unwrap_or_default();
-        let lines = match (overlay, self.graphics) {
-            (true, _) => LINES,
-            // Where sixels reach the last line, terminals scroll.
-            (false, Graphics::Sixel) => 1,
-            (false, _) => 0,
-        };
+        let lines = lines_below(overlay, self.graphics);
         (size.width.max(1), size.height.saturating_sub(lines).max(1))
     }
 
@@ -139,7 +142,7 @@ impl TerminalScreen {
     fn pixels_of_a_cell(&self) -> (u32, u32) {
         match self.graphics {
             Graphics::Blocks => (1, 2),
-            _ => (self.cell.0.into(), self.cell.1.into()),
+            _ => (self.cell.pixels.0.into(), self.cell.pixels.1.into()),
         }
     }
 
@@ -210,7 +213,18 @@ impl Drop for TerminalScreen {
     }
 }
 
-/// Figures in the first of the last two lines; below it what is not as usual, or the keys.
+/// Lines that the picture leaves free.
+fn lines_below(overlay: bool, graphics: Graphics) -> u16 {
+    match (overlay, graphics) {
+        (true, _) => LINES,
+        // A notice lies on it, as text on text.
+        (false, Graphics::Blocks) => 0,
+        // A picture of pixels would cover the notice; and where sixels reach the last line, terminals scroll.
+        (false, Graphics::Kitty | Graphics::Sixel | Graphics::Iterm2) => 1,
+    }
+}
+
+/// What is seen, and its figures, in the first of the last three lines; below them what is not as usual, or the keys.
 fn write_words(scene: &Scene, buffer: &mut Buffer) {
     let area = buffer.area;
     let notice = scene.notice();
@@ -224,13 +238,44 @@ fn write_words(scene: &Scene, buffer: &mut Buffer) {
         return;
     }
     let lines = scene.lines();
-    let figures = lines.join("  ");
-    let top = area.bottom().saturating_sub(LINES);
-    buffer.set_stringn(area.x, top, figures, area.width.into(), Style::new().add_modifier(Modifier::BOLD));
+    let (about, figures) = match lines.as_slice() {
+        [name, rate, frame, rest @ ..] => {
+            (once(name).chain(rest).cloned().collect(), vec![frame.clone(), rate.clone()])
+        }
+        all => (all.to_vec(), Vec::new()),
+    };
+    let bold = Style::new().add_modifier(Modifier::BOLD);
+    for (words, above) in [(about, LINES), (figures, LINES - 1)] {
+        let (words, width) = (words.join("  "), usize::from(area.width));
+        let words = if words.chars().count() > width { words.replace("  ", " ") } else { words };
+        buffer.set_stringn(area.x, area.bottom().saturating_sub(above), words, width, bold);
+    }
     match notice {
         Some(notice) => buffer.set_stringn(area.x, bottom, format!(" {notice} "), area.width.into(), amber),
         None => buffer.set_stringn(area.x, bottom, KEYS, area.width.into(), Style::new().add_modifier(Modifier::DIM)),
     };
+}
+
+/// Pixels of a cell.
+#[derive(Debug)]
+struct Cell {
+    pixels: (u16, u16),
+    /// What the kernel said last.
+    told: Option<(u16, u16)>,
+}
+
+impl Cell {
+    fn new(answered: Option<(u16, u16)>, told: Option<(u16, u16)>) -> Self {
+        Self { pixels: answered.or(told).unwrap_or(USUAL_CELL), told }
+    }
+
+    /// The terminal itself was asked once, for it answers by keys. Where the kernel says something new, a font or a screen
+    /// has changed.
+    fn update(&mut self, told: Option<(u16, u16)>) {
+        if let Some(pixels) = told.filter(|_| told != self.told) {
+            (self.pixels, self.told) = (pixels, told);
+        }
+    }
 }
 
 /// What the kernel was told of the window's pixels.
@@ -240,7 +285,7 @@ fn cell_of_window() -> Option<(u16, u16)> {
     (cell.0 > 0 && cell.1 > 0).then_some(cell)
 }
 
-/// Gives the terminal back when it is dropped, or when the program panics.
+/// Gives the terminal back when it is dropped, or when its thread panics. Of another thread's panic the viewer goes on.
 struct Restore;
 
 /// The terminal is ours. Given back twice, the cursor would go over what was written in between: what the panic was.
@@ -250,9 +295,11 @@ impl Restore {
     fn begin() -> io::Result<Self> {
         enable_raw_mode()?;
         TAKEN.store(true, Ordering::Relaxed);
-        let before = std::panic::take_hook();
+        let (owner, before) = (std::thread::current().id(), std::panic::take_hook());
         std::panic::set_hook(Box::new(move |panic| {
-            restore();
+            if std::thread::current().id() == owner {
+                restore();
+            }
             before(panic);
         }));
         Ok(Self)
@@ -279,20 +326,63 @@ fn restore() {
 mod tests {
     use super::*;
     use crate::face::State;
+    use crate::figures::{Counts, Figures};
+    use framebus::{ImageShape, ImageView, PixelFormat, now_ns};
     use ratatui::backend::TestBackend;
 
     fn words(scene: &Scene) -> Vec<String> {
-        let mut terminal = Terminal::new(TestBackend::new(50, 4)).unwrap();
+        words_in(scene, 50)
+    }
+
+    fn words_in(scene: &Scene, width: u16) -> Vec<String> {
+        let mut terminal = Terminal::new(TestBackend::new(width, 4)).unwrap();
         terminal.draw(|frame| write_words(scene, frame.buffer_mut())).unwrap();
         let buffer = terminal.backend().buffer();
-        let line = |y| (0..50).map(|x| buffer[(x, y)].symbol()).collect::<String>().trim_end().to_owned();
+        let line = |y| (0..width).map(|x| buffer[(x, y)].symbol()).collect::<String>().trim_end().to_owned();
         (0..4).map(line).collect()
     }
 
     #[test]
-    fn the_last_two_lines_say_how_the_stream_is_and_what_the_keys_do() {
+    fn in_80_columns_no_figure_is_cut_off() {
+        let shape = ImageShape::new(1920, 1080, PixelFormat::DepthF32).unwrap();
+        let metres: Vec<u8> = (0..1920 * 1080).flat_map(|at| (1.0 + (at % 97) as f32).to_ne_bytes()).collect();
+        let mut scene = Scene::new("robot/front-camera-depth".to_owned());
+        scene.set_state(State::Live);
+        scene.show(ImageView::new(shape, &metres).unwrap(), 123_456, now_ns());
+        let mut figures = Figures::new(String::new(), String::new()).unwrap();
+        (0..10).for_each(|at| figures.saw(at, 0, 0, Some(1_500_000)));
+        let counts = Counts { frames: 300, skipped: 12_345, ..Counts::default() };
+        scene.note(&figures.end_interval(counts, Duration::from_secs(10), 0, 0));
+        let words = words_in(&scene, 80);
+        assert_eq!(words[1], "robot/front-camera-depth  1920 × 1080 depth_f32  turbo 1.00 to 97.00 m");
+        let figures = words[2].replace("  ", " ");
+        assert!(figures.starts_with("frame 123456 age ") && figures.contains(" skipped 12345 30.0 Hz "), "{words:?}");
+        assert!(figures.ends_with(" latency p50 1.50 ms p99 1.50 ms"), "{words:?}");
+        assert_eq!(words[3], KEYS);
+    }
+
+    #[test]
+    fn a_picture_of_pixels_leaves_a_line_for_what_is_said() {
+        let graphics = [Graphics::Blocks, Graphics::Kitty, Graphics::Sixel, Graphics::Iterm2];
+        assert_eq!(graphics.map(|graphics| lines_below(false, graphics)), [0, 1, 1, 1]);
+        assert_eq!(graphics.map(|graphics| lines_below(true, graphics)), [LINES; 4]);
+    }
+
+    #[test]
+    fn a_cell_is_what_the_terminal_said_until_the_kernel_says_something_new() {
+        let mut cell = Cell::new(Some((9, 18)), Some((8, 17)));
+        cell.update(Some((8, 17)));
+        assert_eq!(cell.pixels, (9, 18));
+        cell.update(None);
+        cell.update(Some((16, 34)));
+        assert_eq!(cell.pixels, (16, 34));
+        assert_eq!(Cell::new(None, None).pixels, USUAL_CELL);
+    }
+
+    #[test]
+    fn the_last_lines_say_how_the_stream_is_and_what_the_keys_do() {
         let mut scene = Scene::new("robot/front".to_owned());
-        assert_eq!(words(&scene), ["", "", "robot/front", " waiting for robot/front: start its producer"]);
+        assert_eq!(words(&scene), ["", "robot/front", "", " waiting for robot/front: start its producer"]);
         scene.set_state(State::Live);
         assert_eq!(words(&scene)[3], KEYS.chars().take(50).collect::<String>().trim_end());
         scene.set_state(State::Left("is gone"));

@@ -64,7 +64,7 @@ class Stream {
     if (!this.listed) return 'ended';
     if (figures.watch?.error) return 'error';
     if (figures.publisher !== 'alive') return figures.publisher;
-    if (!figures.last_sequence) return 'waiting';
+    if (figures.age_ns === null) return 'waiting';
     const period = figures.rate_hz ? 1e9 / figures.rate_hz : 0;
     return (figures.age_ns ?? Infinity) > Math.max(QUIET_NS, QUIET_PERIODS * period) ? 'quiet' : 'live';
   }

@@ -11,9 +11,20 @@ use mutants::{File, Variant};
 fn main() {
     let here = PathBuf::from(std::env::var("CARGO_MANIFEST_DIR").unwrap());
     let out = PathBuf::from(std::env::var("OUT_DIR").unwrap());
-    let files = Files { slots: here.join("../src/slots.rs"), keep: here.join("../src/keep.rs"), own: here.join("src") };
-    for path in [&files.slots, &files.keep, &files.own.join("world.rs"), &here.join("mutants"), &here.join("build.rs")]
-    {
+    let files = Files {
+        slots: here.join("../src/slots.rs"),
+        keep: here.join("../src/keep.rs"),
+        ring: here.join("../src/ring.rs"),
+        own: here.join("src"),
+    };
+    for path in [
+        &files.slots,
+        &files.keep,
+        &files.ring,
+        &files.own.join("world.rs"),
+        &here.join("mutants"),
+        &here.join("build.rs"),
+    ] {
         println!("cargo::rerun-if-changed={}", path.display());
     }
     let mut modules = String::new();
@@ -21,6 +32,7 @@ fn main() {
         let original = match variant.file {
             File::Slots => files.slots.clone(),
             File::Keep => files.keep.clone(),
+            File::Ring => files.ring.clone(),
             File::World => files.own.join("world.rs"),
         };
         let source = std::fs::read_to_string(original).unwrap();
@@ -37,6 +49,7 @@ fn main() {
 struct Files {
     slots: PathBuf,
     keep: PathBuf,
+    ring: PathBuf,
     /// The model's own folder.
     own: PathBuf,
 }
@@ -57,6 +70,7 @@ fn write_module(out: &mut String, variant: &Variant, copy: &Path, files: &Files)
     let own = |file: &str| files.own.join(file);
     let below: &[(&str, PathBuf)] = match variant.file {
         File::Slots => &[("slots", copy.into()), ("world", own("world.rs"))],
+        File::Ring => &[("ring", copy.into())],
         File::World => &[("slots", files.slots.clone()), ("world", copy.into())],
         File::Keep => &[("keep", copy.into()), ("attach", own("attach.rs"))],
     };

@@ -6,6 +6,7 @@
 //! ```
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
 use crate::backend::Backend;
@@ -14,7 +15,7 @@ use crate::error::{AttachError, Stranger};
 use crate::format::{ImageShape, PixelFormat};
 use crate::geometry::Geometry;
 use crate::keep::PinUses;
-use crate::layout::{Control, FramesHeader, Place, content, flags, state};
+use crate::layout::{Account, Control, FramesHeader, MAX_HELD, Place, content, flags, state};
 use crate::lease::{Holder, Lease, LeaseSet, Refused};
 use crate::name::StreamName;
 use crate::options::{Content, Prefault, Rate};
@@ -44,6 +45,8 @@ pub(crate) struct Attachment {
     pub publisher_waits: bool,
     pub content: Content,
     pub pin_uses: PinUses,
+    /// By pin: when its frame was taken, ns; 0 where that was not asked.
+    pub taken_ns: [AtomicU64; MAX_HELD as usize],
     pub place_index: usize,
     pub process: Process,
     site: Site,
@@ -67,6 +70,11 @@ impl Attachment {
     #[inline]
     pub(crate) fn place(&self) -> &Place {
         &self.places_view.places()[self.place_index]
+    }
+
+    #[inline]
+    pub(crate) fn account(&self) -> &Account {
+        &self.places_view.accounts()[self.place_index]
     }
 
     pub(crate) fn geometry(&self) -> &Geometry {
@@ -128,8 +136,8 @@ impl Attachment {
         self.header.base_sequence + 1
     }
 
-    /// Says to others who is here.
-    fn introduce(&self, label: &str) {
+    /// Says to others who is here, and what it counted in an `earlier` epoch.
+    fn introduce(&self, label: &str, earlier: Option<&Self>) {
         let counters = &self.place().counters;
         for counter in [&counters.seen, &counters.skipped, &counters.missed, &counters.refused, &counters.last_sequence]
         {
@@ -138,23 +146,25 @@ impl Attachment {
         counters.attached_ns.store(0, Relaxed);
         counters.pid.store(std::process::id(), Relaxed);
         place::write_label(&counters.label, label);
+        place::begin_account(self.account(), earlier.map(Self::account));
     }
 }
 
 /// Attaches, and waits for the stream until `deadline` where it is not there or not finished.
 ///
-/// `lease` is one that this subscriber has from an earlier epoch; it is used again where it can be.
+/// `earlier` is what this subscriber had in an earlier epoch: its lease is used again where it can be, and what it counted
+/// goes on.
 pub(crate) fn attach(
     backend: &Backend,
     name: &StreamName,
     label: &str,
-    lease: Option<Arc<Lease>>,
+    earlier: Option<&Attachment>,
     begun: Instant,
     deadline: Instant,
 ) -> Result<Attachment, AttachError> {
     let site = Site::of(backend, name);
     loop {
-        match attach_now(&site, name, label, lease.clone(), begun)? {
+        match attach_now(&site, name, label, earlier, begun)? {
             Outcome::Attached(attachment) => return Ok(*attachment),
             // It went away under us, and has perhaps a successor already: this can not go on for ever, because each
             // time somebody else has made progress.
@@ -235,7 +245,7 @@ fn attach_now(
     site: &Site,
     name: &StreamName,
     label: &str,
-    lease: Option<Arc<Lease>>,
+    earlier: Option<&Attachment>,
     begun: Instant,
 ) -> Result<Outcome, AttachError> {
     let failed = |action: &str| CallError::at(format!("{action} stream {name}"));
@@ -269,7 +279,7 @@ fn attach_now(
     let Some(set) = site.leases_of(header.leases_id).map_err(failed("opening the leases of"))? else {
         return not_found();
     };
-    let lease = match lease.filter(usable) {
+    let lease = match earlier.map(|earlier| earlier.lease.clone()).filter(usable) {
         Some(lease) => lease,
         None => match claim_place(&set, geometry.max_subscribers) {
             Ok(lease) => Arc::new(lease),
@@ -289,6 +299,7 @@ fn attach_now(
         publisher_waits: header.flags & flags::WAITS != 0,
         content,
         pin_uses: PinUses::new(),
+        taken_ns: std::array::from_fn(|_| AtomicU64::new(0)),
         place_index: place_of(&lease),
         process: frames.process(),
         header,
@@ -303,9 +314,10 @@ fn attach_now(
     place.pins.iter().for_each(|word| word.store(pin::NONE, Release));
     place.cursor.store(0, Release);
     place.waiting.store(0, Relaxed);
-    attachment.introduce(label);
+    attachment.introduce(label, earlier);
     warm_up(&attachment.frames, &attachment.header, attachment.geometry());
-    attachment.places.populate(0..attachment.places.bytes());
+    attachment.places.populate(attachment.geometry().account_of(attachment.place_index));
+    attachment.places.populate(0..attachment.geometry().accounts_offset);
     Ok(if attachment.is_ready() { Outcome::Attached(Box::new(attachment)) } else { Outcome::Ended })
 }
 

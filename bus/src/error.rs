@@ -232,14 +232,20 @@ pub struct PlaceHolder {
     pub pid: Option<u32>,
     /// What it calls itself.
     pub label: String,
+    /// How long it has held what it has held longest, ns; `None` where it holds nothing, or that was not asked.
+    pub held_ns: Option<u64>,
 }
 
 impl fmt::Display for PlaceHolder {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "{} (place {}, ", if self.label.is_empty() { "unnamed" } else { &self.label }, self.place)?;
         match self.pid {
-            Some(pid) => write!(out, "pid {pid})"),
-            None => write!(out, "pid unknown)"),
+            Some(pid) => write!(out, "pid {pid}")?,
+            None => write!(out, "pid unknown")?,
+        }
+        match self.held_ns {
+            Some(ns) => write!(out, ", holding a frame for {:?})", Duration::from_micros(ns / 1_000)),
+            None => write!(out, ")"),
         }
     }
 }
@@ -470,6 +476,18 @@ pub enum AcquireError {
         stream: StreamName,
         /// Index of the place.
         place: usize,
+    },
+    /// This lossless subscriber was too slow, and the publisher waits for it no longer. Said once; from here on it is a subscriber as
+    /// others are, until it asks to be [waited for](crate::Subscriber::be_lossless) again.
+    #[error(
+        "this subscriber of stream {stream} was {behind} frames behind for longer than the publisher waits, and was evicted: \
+         frames may be lost to it from here on; read quicker, or let the publisher use a larger wait_ms or history"
+    )]
+    Evicted {
+        /// The stream.
+        stream: StreamName,
+        /// How many frames it is behind now.
+        behind: u64,
     },
     /// The subscriber was made in a parent process.
     #[error("this subscriber of stream {stream} was attached before fork(): attach again in the child")]

@@ -2,11 +2,13 @@
 
 use std::ops::Deref;
 
+use crate::clock::now_ns;
 use crate::format::{ImageShape, PixelFormat};
 use crate::image_view::ImageView;
 use crate::keep::Lent;
 use crate::layout::FrameInfo;
 use crate::slots;
+use crate::sync::Ordering::Relaxed;
 
 /// A frame, read where the publisher wrote it. Dereferences to its payload bytes.
 ///
@@ -66,6 +68,20 @@ impl Frame {
         slots::is_still(self.0.words(), self.0.slot(), self.0.sequence())
     }
 
+    /// When it was published, for the process that took it.
+    #[inline]
+    pub(crate) fn publish_ns(&self) -> u64 {
+        // SAFETY: the slot is pinned until this frame is dropped, and the mapping is there, as nobody has forked.
+        unsafe { self.0.frames_view.pinned_info(self.0.slot()) }.publish_ns
+    }
+
+    /// How long it was held. Apart, because not each frame is measured.
+    #[inline(never)]
+    fn count_hold(&self, pin: usize, taken_ns: u64) {
+        self.0.taken_ns[pin].store(0, Relaxed);
+        self.0.account().holds.count_shared(now_ns().saturating_sub(taken_ns));
+    }
+
     /// A child has neither the mapping nor the pin; better a word than a SIGSEGV.
     #[inline]
     fn refuse_fork(&self) {
@@ -102,7 +118,13 @@ impl Drop for Frame {
     #[inline]
     fn drop(&mut self) {
         if self.0.process.is_current() {
-            slots::release(&self.0.place().pins[self.0.pin()]);
+            let pin = self.0.pin();
+            // Relaxed: stored before the frame was handed out, and nobody else uses the pin.
+            let taken_ns = self.0.taken_ns[pin].load(Relaxed);
+            if taken_ns != 0 {
+                self.count_hold(pin, taken_ns);
+            }
+            slots::release(&self.0.place().pins[pin]);
             self.0.tell_publisher();
         }
     }

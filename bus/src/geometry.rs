@@ -2,7 +2,8 @@
 
 use crate::error::GeometryError;
 use crate::layout::{
-    FramesHeader, MAX_HELD, MAX_SLOTS, MAX_SUBSCRIBERS, PAGE_BYTES, PLACES_OFFSET, Place, SlotRecord, WINDOW_OFFSET,
+    Account, Blame, FramesHeader, MAX_HELD, MAX_SLOTS, MAX_SUBSCRIBERS, PAGE_BYTES, PLACES_OFFSET, Place, SlotRecord,
+    WINDOW_OFFSET,
 };
 use crate::options::{Prefault, Slots, StreamOptions};
 use crate::words::MAX_SEQUENCE;
@@ -22,6 +23,7 @@ pub struct Geometry {
     pub(crate) records_offset: usize,
     pub(crate) payload_offset: usize,
     pub(crate) frames_bytes: usize,
+    pub(crate) accounts_offset: usize,
     pub(crate) places_bytes: usize,
 }
 
@@ -76,9 +78,10 @@ impl Geometry {
         }
         let [slots, history, places, max_held] = [slots, history, places, max_held].map(|number| number as usize);
         let blame_offset = WINDOW_OFFSET + history * size_of::<u64>();
-        let records_offset = (blame_offset + places * size_of::<u64>()).next_multiple_of(128);
+        let records_offset = (blame_offset + places * size_of::<Blame>()).next_multiple_of(128);
         let payload_offset = (records_offset + slots * size_of::<SlotRecord>()).next_multiple_of(PAGE_BYTES);
         let slot_stride = (capacity as usize).next_multiple_of(PAGE_BYTES);
+        let accounts_offset = (PLACES_OFFSET + places * size_of::<Place>()).next_multiple_of(PAGE_BYTES);
         let frames_bytes = slot_stride.checked_mul(slots).and_then(|payload| payload.checked_add(payload_offset));
         Ok(Self {
             slots,
@@ -91,7 +94,8 @@ impl Geometry {
             records_offset,
             payload_offset,
             frames_bytes: frames_bytes.filter(|bytes| isize::try_from(*bytes).is_ok()).ok_or(too_large)?,
-            places_bytes: PLACES_OFFSET + places * size_of::<Place>(),
+            accounts_offset,
+            places_bytes: accounts_offset + places * size_of::<Account>(),
         })
     }
 
@@ -172,6 +176,12 @@ impl Geometry {
             Prefault::All => self.slots,
         };
         0..self.payload_offset + slots * self.slot_stride
+    }
+
+    /// Where a place's account lies in the places segment.
+    pub(crate) fn account_of(&self, place: usize) -> Range<usize> {
+        let begin = self.accounts_offset + place * size_of::<Account>();
+        begin..begin + size_of::<Account>()
     }
 
     /// Where slot `slot`'s payload begins in the frames segment.

@@ -6,8 +6,10 @@ use crate::attach::content_of;
 use crate::backend::Backend;
 use crate::call::CallError;
 use crate::clock::now_ns;
+use crate::contract::{Contract, Violations};
 use crate::error::{PlaceHolder, RemoveError, Stranger, SystemError};
 use crate::geometry::Geometry;
+use crate::histogram::Histogram;
 use crate::layout::{FRAMES_MAGIC, FramesHeader, state};
 use crate::lease::{Holder, LeaseSet, Refused};
 use crate::lifecycle;
@@ -18,9 +20,11 @@ use crate::publisher::PublisherCounters;
 use crate::region::{self, Found, FoundPlaces, FramesView, PlacesView};
 use crate::segment::{Part, ReadMapping};
 use crate::site::{self, FoundLeases, Row, Segment, Site};
+use crate::slots::{EVICTED, NOT_LOSSLESS};
 use crate::subscriber::PublisherState;
 use crate::sync::Ordering::{Acquire, Relaxed};
-use crate::words::{pin, unpack};
+use crate::wait::PredictionCounters;
+use crate::words::unpack;
 
 /// A stream as it is at this moment.
 #[derive(Clone, Debug)]
@@ -67,12 +71,28 @@ pub struct StreamStatus {
 pub struct SubscriberStatus {
     /// Index of its place, its process, and what it calls itself.
     pub holder: PlaceHolder,
-    /// Frames that it holds.
+    /// Frames that it holds; for how long the one that it has held longest stands in `holder`.
     pub held: usize,
     /// What it counted.
     pub counters: SubscriberCounters,
-    /// Frames that the publisher refused because this one held a slot.
+    /// Frames that the publisher refused because this one held a slot, or had not read.
     pub blamed: u64,
+    /// Longest that a slot had been held by then, ns.
+    pub blamed_held_ns: u64,
+    /// Whether the publisher waits for it.
+    pub lossless: bool,
+    /// From a frame's publication until it was taken.
+    pub latencies: Histogram,
+    /// From its capture until it was taken.
+    pub ages: Histogram,
+    /// From when it was taken until it was let go of.
+    pub holds: Histogram,
+    /// How well it foretold frames.
+    pub predictions: PredictionCounters,
+    /// What it relies on.
+    pub contract: Contract,
+    /// How often that was not kept.
+    pub violations: Violations,
 }
 
 /// All streams of a backend that may be read, in the order of their names: those of this IPC namespace, or of a
@@ -159,19 +179,28 @@ fn subscribers(
     let places_view = PlacesView::of(&mapping, geometry);
     let places = places_view.places();
     let alive = (0..geometry.max_subscribers).filter(|&index| set.is_held(Holder::Place(index)));
-    let held = |index: usize| {
-        let pins = &places[index].pins[..geometry.max_held];
-        pins.iter().filter(|word| pin::slot(word.load(Relaxed), geometry.slots).is_some()).count()
-    };
-    place::holders(places, set, alive)
-        .into_iter()
-        .map(|holder| SubscriberStatus {
-            held: held(holder.place),
-            counters: place::counters(&places[holder.place]),
-            blamed: view.blame()[holder.place].load(Relaxed),
+    let (accounts, now) = (places_view.accounts(), now_ns());
+    let status = |mut holder: PlaceHolder| {
+        let (place, account) = (&places[holder.place], &accounts[holder.place]);
+        let blame = &view.blame()[holder.place];
+        let (held, held_ns) = place::holding(view, place, account, now);
+        holder.held_ns = held_ns;
+        SubscriberStatus {
+            held,
+            counters: place::counters(place),
+            blamed: blame.refused.load(Relaxed),
+            blamed_held_ns: blame.longest_held_ns.load(Relaxed),
+            lossless: !matches!(place.cursor.load(Relaxed), NOT_LOSSLESS | EVICTED),
+            latencies: account.latencies.read(),
+            ages: account.ages.read(),
+            holds: account.holds.read(),
+            predictions: account.predictions(),
+            contract: account.contract(),
+            violations: account.violations(),
             holder,
-        })
-        .collect()
+        }
+    };
+    place::holders(places, set, alive).into_iter().map(status).collect()
 }
 
 /// Removes a stream that nobody publishes: what crashed runs and `persist` leave.

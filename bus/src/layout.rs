@@ -5,18 +5,20 @@
 //!   0      FramesHeader    written once, then immutable
 //!   1024   Control         latest · futex word · state
 //!   1152   PublisherStats  counters of the publisher
+//!   1920   PublisherEvents what became of frames that were not published
 //!   4096   window          history × u64
-//!   ...    blame           max_subscribers × u64: refused frames by the place that held a slot
+//!   ...    blame           max_subscribers × Blame (16 bytes): refused frames by the place that held a slot
 //!   ...    records         slots × SlotRecord (128 bytes)
 //!   ...    payload         slots × slot_stride_bytes, page aligned
 //! places segment (everybody writes)
 //!   0      PlacesHeader    256 bytes
 //!   256    places          max_subscribers × Place (256 bytes)
+//!   ...    accounts        max_subscribers × Account (4096 bytes), page aligned
 //! ```
 //!
 //! Whoever may find memory of a stranger reads only plain integers here: every bit pattern of every field is valid.
 
-use crate::sync::{AtomicU32, AtomicU64};
+use crate::sync::{AtomicU32, AtomicU64, PrivateU64};
 use std::cell::UnsafeCell;
 use std::mem::size_of;
 
@@ -25,7 +27,7 @@ pub(crate) const FRAMES_MAGIC: [u8; 8] = *b"FRAMEBUS";
 /// First bytes of a places segment.
 pub(crate) const PLACES_MAGIC: [u8; 8] = *b"FRAMEPLC";
 /// Raised whenever a byte of this file changes its meaning.
-pub(crate) const ABI_VERSION: u32 = 1;
+pub(crate) const ABI_VERSION: u32 = 2;
 /// Reads as another number on a machine of the other byte order.
 pub(crate) const BYTE_ORDER: u32 = 0x0102_0304;
 
@@ -156,9 +158,31 @@ pub(crate) struct PublisherStats {
     pub waited_ns: AtomicU64,
     /// Publishers of this epoch so far; 1 = its creator.
     pub publishers: AtomicU64,
+    /// Lossless subscribers that were not waited for any longer.
+    pub evicted: AtomicU64,
     /// The present publisher, in its own PID namespace; stays when it dies.
     pub pid: AtomicU32,
     pub reserved: AtomicU32,
+}
+
+/// What became of frames: an event of [`ring`](crate::ring), whose words [`fate`](crate::fate) explains.
+#[repr(C, align(64))]
+pub(crate) struct EventWords(pub [PrivateU64; EVENT_WORDS]);
+
+/// The publisher's events. Its lease's holder writes.
+#[repr(C, align(64))]
+pub(crate) struct PublisherEvents {
+    pub head: PrivateU64,
+    pub events: [EventWords; 32],
+}
+
+/// What a place costs the publisher. It writes (Relaxed), everybody may read.
+#[repr(C)]
+pub(crate) struct Blame {
+    /// Frames refused because the place's subscriber held a slot, or had not read.
+    pub refused: AtomicU64,
+    /// Longest that a slot had been held by then, ns.
+    pub longest_held_ns: AtomicU64,
 }
 
 /// One slot's record: its generation, and the info of the frame in it.
@@ -242,7 +266,8 @@ pub(crate) struct Place {
     /// 1 while the subscriber sleeps on [`Control::futex`], or is about to.
     pub waiting: AtomicU32,
     pub reserved: AtomicU32,
-    /// A lossless subscriber's next wanted sequence; 0 for all others. Only on streams with `flags::WAITS`.
+    /// A lossless subscriber's next wanted sequence; 0 for all others; 2^64 − 1 where the publisher has evicted it. Only on
+    /// streams with `flags::WAITS`.
     pub cursor: AtomicU64,
     /// See [`pin`](crate::words::pin). The first `max_held` are used.
     pub pins: [AtomicU32; MAX_HELD as usize],
@@ -271,10 +296,55 @@ pub(crate) struct PlaceCounters {
     pub label: [AtomicU64; 4],
 }
 
+/// What a subscriber counts beyond its place: it alone writes (Relaxed), everybody may read. A page of its own, so that only those in use
+/// take memory, and the publisher's scan of the places touches none of it.
+#[repr(C, align(4096))]
+pub(crate) struct Account {
+    /// By pin: when its frame was taken, ns, or earlier; a pin that holds nothing says nothing.
+    pub held_since_ns: [PrivateU64; MAX_HELD as usize],
+    /// As `PredictionCounters` has them.
+    pub hit: PrivateU64,
+    pub early: PrivateU64,
+    pub late: PrivateU64,
+    pub spun_ns: PrivateU64,
+    /// Violations of the contract below: frames too old, seconds in which too many were skipped, no new frame.
+    pub too_old: PrivateU64,
+    pub too_many_skipped: PrivateU64,
+    pub stale: PrivateU64,
+    /// The contract: oldest age, ns, 0 none; most frames lost a second, plus 1, 0 none.
+    pub max_age_ns: PrivateU64,
+    pub max_skipped: PrivateU64,
+    /// What became of frames; number of events so far.
+    pub events_head: PrivateU64,
+    pub events: [EventWords; 8],
+    pub reserved: [PrivateU64; 16],
+    /// From a frame's publication until it was taken, ns.
+    pub latencies: HistogramWords,
+    /// From its capture until it was taken.
+    pub ages: HistogramWords,
+    /// From when it was taken until it was let go of.
+    pub holds: HistogramWords,
+}
+
+/// See [`histogram`](crate::histogram).
+#[repr(C)]
+pub(crate) struct HistogramWords {
+    pub buckets: [PrivateU64; BUCKETS],
+    pub sum_ns: PrivateU64,
+    pub longest_ns: PrivateU64,
+}
+
+/// Words of an event.
+pub(crate) const EVENT_WORDS: usize = 8;
+/// Buckets of a histogram.
+pub(crate) const BUCKETS: usize = 126;
+
 /// Offset of [`Control`] in the frames segment.
 pub(crate) const CONTROL_OFFSET: usize = 1024;
 /// Offset of [`PublisherStats`] in the frames segment.
 pub(crate) const STATS_OFFSET: usize = CONTROL_OFFSET + size_of::<Control>();
+/// Offset of [`PublisherEvents`] in the frames segment.
+pub(crate) const EVENTS_OFFSET: usize = 1920;
 /// Offset of the window in the frames segment.
 pub(crate) const WINDOW_OFFSET: usize = PAGE_BYTES;
 /// Offset of the first place in the places segment.

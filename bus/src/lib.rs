@@ -36,12 +36,15 @@ mod backend;
 mod call;
 #[allow(unsafe_code)] // clock_gettime(2)
 mod clock;
+mod contract;
 mod error;
+mod fate;
 mod format;
 #[allow(unsafe_code)] // slots are read under a pin
 mod frame;
 mod geometry;
 mod header;
+mod histogram;
 mod image_view;
 mod inspect;
 #[allow(unsafe_code)] // a frame's hold on its attachment
@@ -65,6 +68,7 @@ mod publisher;
 mod record;
 #[allow(unsafe_code)] // from pointers to references
 mod region;
+mod ring;
 #[allow(unsafe_code)] // segments
 mod segment;
 #[cfg(feature = "records")]
@@ -79,31 +83,36 @@ pub mod steps;
 mod subscriber;
 #[allow(unsafe_code)] // one instruction
 mod sync;
+mod trace;
 #[allow(unsafe_code)] // futexes, and the helper's place in its process
 mod wait;
 mod words;
 
 pub use backend::{Backend, BackendError, DEFAULT_DIRECTORY};
 pub use clock::now_ns;
+pub use contract::{Contract, Violations};
 pub use error::{
     AcquireError, AttachError, GeometryError, LoanError, NameError, ObserveError, OpenError, PlaceHolder, RemoveError,
     ShapeError, Stranger, SystemError, WatchError,
 };
+pub use fate::{Event, Fate};
 pub use format::{ImageShape, PixelFormat, Plane};
 pub use frame::Frame;
 pub use geometry::{Geometry, MAX_HISTORY};
+pub use histogram::Histogram;
 pub use image_view::ImageView;
 pub use inspect::{StreamStatus, SubscriberStatus, list, remove};
 pub use layout::{FrameInfo, MAX_HELD, MAX_SLOTS, MAX_SUBSCRIBERS, USER_BYTES, UserBytes};
 pub use memory::FramesMemory;
 pub use name::{MAX_NAME_BYTES, StreamName, check_part};
 pub use observer::{Observer, ObserverOptions};
-pub use options::{Content, OnFull, Prefault, Rate, Slots, StreamOptions};
+pub use options::{Content, OnFull, OnStuck, Prefault, Rate, Slots, StreamOptions};
 pub use place::SubscriberCounters;
 pub use publisher::{Loan, Publisher, PublisherCounters};
 #[cfg(feature = "records")]
 pub use record::{Record, RecordFrame, RecordLoan, RecordPublisher, RecordSubscriber};
 pub use subscriber::{DEFAULT_SPIN_BUDGET_PERCENT, PublisherState, Subscriber, SubscriberOptions, Wait};
+pub use trace::{Trace, TraceEvent, Traced};
 #[cfg(feature = "async")]
 pub use wait::{AsyncSubscriber, FrameStream};
 pub use wait::{EventSubscriber, PredictionCounters, WaitSet};

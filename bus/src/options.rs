@@ -126,8 +126,19 @@ pub enum OnFull {
     /// Refuse the frame at once, count it, and say who held the slots.
     #[default]
     Drop,
-    /// Wait for a slot, and for lossless subscribers, so long; then as `Drop`.
+    /// Wait for a slot, and for lossless subscribers, so long; then as `Drop`, or as [`OnStuck`] says.
     Wait(Duration),
+}
+
+/// With [`OnFull::Wait`], what becomes of a lossless subscriber that has been waited for so long in vain. Either way one frame can not
+/// be had by all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnStuck {
+    /// It is waited for no longer: it loses what it was too slow for, and is told so; all others go on.
+    #[default]
+    Evict,
+    /// The new frame is refused, for all, and so is each one after it for which the time is waited in vain.
+    Refuse,
 }
 
 /// Which slots get their memory before the first frame, and are mapped: by the publisher when it opens the stream, by each
@@ -172,6 +183,8 @@ pub struct StreamOptions {
     pub max_held: u32,
     /// What happens when no slot is free.
     pub on_full: OnFull,
+    /// Who pays for a lossless subscriber that is stuck.
+    pub on_stuck: OnStuck,
     /// Which slots get their memory at once.
     pub prefault: Prefault,
     /// Ask for huge pages; the kernel may refuse ([`Publisher::memory`](crate::Publisher::memory) tells).
@@ -198,6 +211,7 @@ impl StreamOptions {
             max_subscribers: 8,
             max_held: 2,
             on_full: OnFull::default(),
+            on_stuck: OnStuck::default(),
             prefault: Prefault::default(),
             huge_pages: false,
             lock: false,

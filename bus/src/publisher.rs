@@ -7,16 +7,17 @@ use std::time::{Duration, Instant};
 
 use crate::clock::now_ns;
 use crate::error::{LoanError, OpenError, PlaceHolder};
+use crate::fate::{Event, Fate};
 use crate::format::ImageShape;
 use crate::geometry::Geometry;
 use crate::layout::{FrameInfo, Place, UserBytes};
 use crate::lifecycle::{self, OwnedStream};
 use crate::memory::FramesMemory;
 use crate::name::StreamName;
-use crate::options::{Content, OnFull, StreamOptions};
-use crate::place::holders;
+use crate::options::{Content, OnFull, OnStuck, StreamOptions};
+use crate::place::{holders, holding};
 use crate::process::Process;
-use crate::slots::{self, Blocked, SlotLedger};
+use crate::slots::{self, Blocked, PlaceSet, SlotLedger};
 use crate::steps;
 use crate::sync::Ordering::{Acquire, Relaxed};
 use crate::wait;
@@ -52,6 +53,8 @@ pub struct Publisher {
     /// When to look at the lease again, and whether it is time.
     next_look_ns: u64,
     look_is_due: bool,
+    /// Not yet asked for.
+    evicted: Vec<PlaceHolder>,
     stream: OwnedStream,
 }
 
@@ -81,7 +84,7 @@ impl Publisher {
         }
         let process = stream.frames.process();
         let prepared = vec![false; stream.frames_view.geometry().slots].into();
-        Self {
+        let publisher = Self {
             name: name.clone(),
             options: options.clone(),
             ledger,
@@ -90,8 +93,12 @@ impl Publisher {
             process,
             next_look_ns: now_ns() + LOOK_AT_LEASE_NS,
             look_is_due: false,
+            evicted: Vec::new(),
             stream,
-        }
+        };
+        let publishers = publisher.stream.frames_view.stats().publishers.load(Relaxed);
+        publisher.tell(Fate::Began { pid: std::process::id(), publishers });
+        publisher
     }
 
     /// The stream's name.
@@ -208,25 +215,78 @@ impl Publisher {
         let (stats, waited) = (self.stream.frames_view.stats(), begun.elapsed());
         stats.waits.fetch_add(1, Relaxed);
         stats.waited_ns.fetch_add(waited.as_nanos() as u64, Relaxed);
-        claimed.ok_or_else(|| self.refuse(blocked, waited))
+        if let Some(slot) = claimed {
+            return Ok(slot);
+        }
+        // Those who are stuck may be in each other's way: whoever is left refuses the frame.
+        if self.evict(blocked, waited) != PlaceSet::default() {
+            match self.claim() {
+                Ok(slot) => return Ok(slot),
+                Err(still) => blocked = still,
+            }
+        }
+        Err(self.refuse(blocked, waited))
+    }
+
+    /// Waits no longer for lossless subscribers that are stuck, where the options say so; those that it was so with.
+    fn evict(&mut self, blocked: Blocked, waited: Duration) -> PlaceSet {
+        let (OnStuck::Evict, Blocked::Unread(stuck)) = (self.options.on_stuck, blocked) else {
+            return PlaceSet::default();
+        };
+        let view = &self.stream.frames_view;
+        let places = self.stream.places_view.places();
+        let behind: Vec<u64> = stuck.iter().map(|place| self.ledger.behind(&places[place])).collect();
+        let evicted = self.ledger.evict(places, stuck);
+        for (place, behind) in stuck.iter().zip(behind).filter(|(place, _)| evicted.contains(*place)) {
+            view.stats().evicted.fetch_add(1, Relaxed);
+            self.tell(Fate::Evicted { place, behind, waited });
+        }
+        self.evicted.extend(holders(places, self.stream.lease.set(), evicted.iter()));
+        evicted
+    }
+
+    /// Lossless subscribers that were evicted since this was asked last: they kept the publisher waiting for longer than
+    /// [`OnFull::Wait`] says.
+    pub fn take_evicted(&mut self) -> Vec<PlaceHolder> {
+        std::mem::take(&mut self.evicted)
+    }
+
+    /// Writes to the stream's trace, of the frame that is next.
+    fn tell(&self, fate: Fate) {
+        let event = Event { at_ns: now_ns(), sequence: self.ledger.next_sequence(), fate };
+        self.stream.frames_view.events().write(event.encode());
     }
 
     /// Counts a refused frame, also against each place that was in the way.
-    fn refuse(&self, blocked: Blocked, waited: Duration) -> LoanError {
+    fn refuse(&mut self, blocked: Blocked, waited: Duration) -> LoanError {
         let view = &self.stream.frames_view;
         view.stats().refused.fetch_add(1, Relaxed);
         let (Blocked::Held(culprits) | Blocked::Unread(culprits)) = blocked;
-        for place in culprits.iter() {
-            if let Some(count) = view.blame().get(place) {
-                count.fetch_add(1, Relaxed);
+        let (places, accounts, now) = (self.stream.places_view.places(), self.stream.places_view.accounts(), now_ns());
+        let mut holders = holders(places, self.stream.lease.set(), culprits.iter());
+        for holder in &mut holders {
+            holder.held_ns = holding(view, &places[holder.place], &accounts[holder.place], now).1;
+            if let Some(blame) = view.blame().get(holder.place) {
+                blame.refused.fetch_add(1, Relaxed);
+                let held_ns = holder.held_ns.unwrap_or(0);
+                if held_ns > blame.longest_held_ns.load(Relaxed) {
+                    blame.longest_held_ns.store(held_ns, Relaxed);
+                }
             }
         }
         let stream = self.name.clone();
-        let holders: Vec<PlaceHolder> =
-            holders(self.stream.places_view.places(), self.stream.lease.set(), culprits.iter());
+        let places_of = || culprits.iter().collect();
         match blocked {
-            Blocked::Held(_) => LoanError::Held { stream, holders, waited },
-            Blocked::Unread(_) => LoanError::Unread { stream, holders, waited },
+            Blocked::Held(_) => {
+                let held_ns = holders.iter().filter_map(|holder| holder.held_ns).max().unwrap_or(0);
+                self.tell(Fate::Held { culprits: places_of(), held_ns, waited });
+                LoanError::Held { stream, holders, waited }
+            }
+            Blocked::Unread(_) => {
+                let behind = culprits.iter().map(|place| self.ledger.behind(&places[place])).max().unwrap_or(0);
+                self.tell(Fate::Unread { culprits: places_of(), behind, waited });
+                LoanError::Unread { stream, holders, waited }
+            }
         }
     }
 
@@ -250,10 +310,15 @@ impl Publisher {
         places.filter(|(index, place)| !dropped.contains(*index) && ready(place)).count()
     }
 
-    /// Counts a frame that was published behind its deadline. Whoever keeps the rate knows.
-    pub fn count_late(&self) {
-        if self.process.is_current() {
-            self.stream.frames_view.stats().late.fetch_add(1, Relaxed);
+    /// Counts `frames` deadlines that were missed: the last frame was published `by` so much behind its own, and, where there are more,
+    /// those after it were left out. Whoever keeps the rate knows.
+    pub fn count_late(&mut self, frames: u64, by: Duration) {
+        if frames > 0 && self.process.is_current() {
+            self.stream.frames_view.stats().late.fetch_add(frames, Relaxed);
+            let by_ns = u64::try_from(by.as_nanos()).unwrap_or(u64::MAX);
+            let (at_ns, sequence) = (now_ns(), self.ledger.next_sequence() - 1);
+            let event = Event { at_ns, sequence, fate: Fate::Late { by_ns, frames } };
+            self.stream.frames_view.events().write(event.encode());
         }
     }
 
@@ -296,6 +361,8 @@ pub struct PublisherCounters {
     pub waited_ns: u64,
     /// Publishers of this epoch so far.
     pub publishers: u64,
+    /// Lossless subscribers that were waited for in vain, and are no longer.
+    pub evicted: u64,
 }
 
 impl PublisherCounters {
@@ -307,6 +374,7 @@ impl PublisherCounters {
             waits: stats.waits.load(Relaxed),
             waited_ns: stats.waited_ns.load(Relaxed),
             publishers: stats.publishers.load(Relaxed),
+            evicted: stats.evicted.load(Relaxed),
         }
     }
 }
@@ -438,6 +506,7 @@ impl Drop for Loan<'_> {
     fn drop(&mut self) {
         if self.publisher.process.is_current() {
             self.publisher.stream.frames_view.stats().abandoned.fetch_add(1, Relaxed);
+            self.publisher.tell(Fate::Abandoned);
         }
     }
 }

@@ -14,6 +14,7 @@ use crate::error::Stranger;
 use crate::geometry::Geometry;
 use crate::layout::*;
 use crate::name::StreamName;
+use crate::ring::Ring;
 use crate::segment::{Mapping, ReadMapping, WriteMapping};
 use crate::slots::FrameWords;
 use crate::steps;
@@ -25,10 +26,20 @@ const _: () = {
     assert!(size_of::<FramesHeader>() == 368);
     assert!(size_of::<FramesHeader>() <= CONTROL_OFFSET);
     assert!(size_of::<Control>() == 128);
-    assert!(STATS_OFFSET + size_of::<PublisherStats>() <= WINDOW_OFFSET);
+    assert!(STATS_OFFSET + size_of::<PublisherStats>() <= EVENTS_OFFSET);
+    assert!(EVENTS_OFFSET.is_multiple_of(align_of::<PublisherEvents>()));
+    assert!(offset_of!(PublisherEvents, events) == 64);
+    assert!(EVENTS_OFFSET + size_of::<PublisherEvents>() <= WINDOW_OFFSET);
+    assert!(size_of::<Blame>() == 16);
     assert!(size_of::<SlotRecord>() == 128);
     assert!(size_of::<FrameInfo>() == 120);
     assert!(offset_of!(SlotRecord, info) == 8);
+    assert!(size_of::<Account>() == PAGE_BYTES);
+    assert!(offset_of!(Account, hit) == 224);
+    assert!(offset_of!(Account, events_head) == 296);
+    assert!(offset_of!(Account, events) == 320);
+    assert!(offset_of!(Account, latencies) == 960);
+    assert!(size_of::<HistogramWords>() == 1024);
     assert!(size_of::<PlacesHeader>() == 256);
     assert!(size_of::<Place>() == 256);
     assert!(offset_of!(Place, pins) == 16);
@@ -89,8 +100,14 @@ impl FramesView {
         self.at(STATS_OFFSET)
     }
 
+    /// What became of frames that were not published.
+    pub(crate) fn events(&self) -> Ring<'_> {
+        let PublisherEvents { head, events } = self.at(EVENTS_OFFSET);
+        Ring { head, events }
+    }
+
     /// Refused frames by the place that held a slot.
-    pub(crate) fn blame(&self) -> &[AtomicU64] {
+    pub(crate) fn blame(&self) -> &[Blame] {
         self.slice(self.geometry.blame_offset, self.geometry.max_subscribers)
     }
 
@@ -192,6 +209,7 @@ impl FramesView {
 pub(crate) struct PlacesView {
     base: NonNull<u8>,
     places: usize,
+    accounts_offset: usize,
 }
 
 // SAFETY: as for FramesView.
@@ -203,7 +221,7 @@ impl PlacesView {
     /// A view of a mapping of `geometry.places_bytes` (R1). The caller keeps the mapping (R2).
     pub(crate) fn of(mapping: &Mapping, geometry: &Geometry) -> Self {
         assert!(mapping.bytes() >= geometry.places_bytes, "the geometry was checked against the mapping");
-        Self { base: mapping.base(), places: geometry.max_subscribers }
+        Self { base: mapping.base(), places: geometry.max_subscribers, accounts_offset: geometry.accounts_offset }
     }
 
     pub(crate) fn header(&self) -> &PlacesHeader {
@@ -215,6 +233,15 @@ impl PlacesView {
     pub(crate) fn places(&self) -> &[Place] {
         // SAFETY: PLACES_OFFSET is a multiple of Place's alignment, and the mapping holds `places` of them (R1).
         unsafe { std::slice::from_raw_parts(self.base.as_ptr().add(PLACES_OFFSET).cast::<Place>(), self.places) }
+    }
+
+    /// What the subscribers count, by place.
+    #[inline]
+    pub(crate) fn accounts(&self) -> &[Account] {
+        // SAFETY: the offset is a multiple of the page, Account's alignment, and the mapping holds `places` of them (R1).
+        unsafe {
+            std::slice::from_raw_parts(self.base.as_ptr().add(self.accounts_offset).cast::<Account>(), self.places)
+        }
     }
 }
 

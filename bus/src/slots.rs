@@ -47,6 +47,11 @@
 //! before the scan of the next `claim`, however much later that is. A publisher that waits for a slot is woken in the same
 //! way: it says so, fences and claims once more; a subscriber that lets go of one fences and looks whether it said so.
 //!
+//! **A lossless subscriber** says in its *cursor* which frame it wants next, and the publisher waits with the one that would push that
+//! out. Who is too slow is *evicted*: the publisher puts `EVICTED` there, by compare-and-swap from the number that it waited for, and a
+//! subscriber moves its cursor on by compare-and-swap too. So of the two one comes first: it has moved, and is not evicted; or it is,
+//! and finds out. Eviction touches no pin: what is held stays as it is.
+//!
 //! **An observer** may not write the places, so nothing keeps the publisher off the slot that it copies; it finds out
 //! afterwards. A slot is withdrawn before it is written again, and the publisher's fence stands between: who has copied
 //! a byte of a later frame sees the odd generation, or a later one, behind its own fence. A generation goes back only to
@@ -78,6 +83,11 @@ use crate::words::{NO_SLOT, WRITTEN, pack, pin, unpack};
 const CHASES: usize = 2;
 /// How often `observe` copies before it gives up.
 const GLANCES: usize = 3;
+
+/// A cursor of who wants no frames in order.
+pub(crate) const NOT_LOSSLESS: u64 = 0;
+/// A cursor of who was too slow: the publisher put it there, and waits for it no longer.
+pub(crate) const EVICTED: u64 = u64::MAX;
 
 /// The words of a frames segment that the protocol uses.
 #[derive(Clone, Copy)]
@@ -119,6 +129,15 @@ impl PlaceSet {
 
     pub(crate) fn contains(&self, place: usize) -> bool {
         self.0[place / 64] & 1 << (place % 64) != 0
+    }
+
+    /// As a bit each, in four words.
+    pub(crate) fn words(self) -> [u64; 4] {
+        self.0
+    }
+
+    pub(crate) fn from_words(words: [u64; 4]) -> Self {
+        Self(words)
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = usize> + use<> {
@@ -222,18 +241,23 @@ impl SlotLedger {
 
     #[cold]
     fn claim_from_the_dead(&self, frames: FrameWords<'_>, places: &[Place], dead: PlaceSet) -> Result<u16, Blocked> {
-        let free = self.find_free(frames, places, Some(dead)).or_else(|| self.find_free_at_once(frames, places, dead));
-        free.ok_or_else(|| match self.unread(places, Some(dead)) {
-            unread if unread != PlaceSet::default() => Blocked::Unread(unread),
-            _ => Blocked::Held(self.holders(places, dead)),
-        })
+        let unread = self.held_back_by(places, Some(dead));
+        if unread != PlaceSet::default() {
+            return Err(Blocked::Unread(unread));
+        }
+        let free = self.find_unpinned(frames, places, Some(dead));
+        let free = free.or_else(|| self.find_unpinned_at_once(frames, places, dead));
+        free.ok_or_else(|| Blocked::Held(self.holders(places, dead)))
     }
 
     #[inline]
     fn find_free(&self, frames: FrameWords<'_>, places: &[Place], dead: Option<PlaceSet>) -> Option<u16> {
-        if self.is_held_back(places, dead) {
-            return None;
-        }
+        let held_back = self.held_back_by(places, dead) != PlaceSet::default();
+        if held_back { None } else { self.find_unpinned(frames, places, dead) }
+    }
+
+    #[inline]
+    fn find_unpinned(&self, frames: FrameWords<'_>, places: &[Place], dead: Option<PlaceSet>) -> Option<u16> {
         // 64 slots at a time: low ones are preferred, so there is seldom a second round.
         for block in 0..self.in_window.0.len() {
             let busy = self.in_window.0[block] | self.pinned_in(block, frames, places, dead);
@@ -245,10 +269,10 @@ impl SlotLedger {
         None
     }
 
-    /// Whether the publisher must wait for a lossless place.
+    /// Lossless places that the publisher must wait for.
     #[inline]
-    fn is_held_back(&self, places: &[Place], dead: Option<PlaceSet>) -> bool {
-        self.waits && self.unread(places, dead) != PlaceSet::default()
+    fn held_back_by(&self, places: &[Place], dead: Option<PlaceSet>) -> PlaceSet {
+        if self.waits { self.unread(places, dead) } else { PlaceSet::default() }
     }
 
     /// Lossless places that still want the frame which the next publication pushes out of the window.
@@ -257,14 +281,41 @@ impl SlotLedger {
         for (index, place) in places.iter().enumerate() {
             // Acquire: with the cursor, the pin is seen that its owner set before it moved the cursor on.
             let wanted = place.cursor.load(Acquire);
-            if wanted != 0
-                && wanted.saturating_add(self.window.len() as u64) <= self.next_sequence
-                && !dead.is_some_and(|dead| dead.contains(index))
-            {
+            if self.is_unread(wanted) && !dead.is_some_and(|dead| dead.contains(index)) {
                 unread.insert(index);
             }
         }
         unread
+    }
+
+    /// Whether the frame that the next publication pushes out is still wanted; `NOT_LOSSLESS` and `EVICTED` want none.
+    #[inline]
+    fn is_unread(&self, wanted: u64) -> bool {
+        wanted != NOT_LOSSLESS && wanted.saturating_add(self.window.len() as u64) <= self.next_sequence
+    }
+
+    /// Waits for these lossless places no longer; returns those that it is so with: the others have read meanwhile. Their
+    /// pins protect what they hold as before.
+    #[cold]
+    pub(crate) fn evict(&self, places: &[Place], which: PlaceSet) -> PlaceSet {
+        let mut evicted = PlaceSet::default();
+        for place in which.iter() {
+            let cursor = &places[place].cursor;
+            let wanted = cursor.load(Relaxed);
+            // Acquire: as in `unread`, should the next scan of the pins go by this. A cursor that has moved is not stuck.
+            if self.is_unread(wanted) && cursor.compare_exchange(wanted, EVICTED, Acquire, Relaxed).is_ok() {
+                evicted.insert(place);
+            }
+        }
+        evicted
+    }
+
+    /// How many frames a lossless place has not read; 0 where it is none.
+    pub(crate) fn behind(&self, place: &Place) -> u64 {
+        match place.cursor.load(Relaxed) {
+            NOT_LOSSLESS | EVICTED => 0,
+            wanted => self.next_sequence.saturating_sub(wanted),
+        }
     }
 
     /// The slots from `64 × block` on that are pinned, a bit each; helps each `ANY` on the way.
@@ -304,15 +355,12 @@ impl SlotLedger {
         pin::slot(value, self.slots)
     }
 
-    /// As `find_free`, with a single look at each pin for all slots together.
+    /// As `find_unpinned`, with a single look at each pin for all slots together.
     ///
     /// A correct pin moves only into the window. One that somebody sets to anything at all could stand in each block just
     /// as that is looked at; here it costs one slot, as I4 has it.
     #[cold]
-    fn find_free_at_once(&self, frames: FrameWords<'_>, places: &[Place], dead: PlaceSet) -> Option<u16> {
-        if self.is_held_back(places, Some(dead)) {
-            return None;
-        }
+    fn find_unpinned_at_once(&self, frames: FrameWords<'_>, places: &[Place], dead: PlaceSet) -> Option<u16> {
         let newest = unpack(frames.control.latest.load(Relaxed)).1;
         let mut busy = SlotSet(self.in_window.0.clone());
         for (_, place) in places.iter().enumerate().filter(|(index, _)| !dead.contains(*index)) {
@@ -468,6 +516,32 @@ pub(crate) fn is_still(frames: FrameWords<'_>, slot: u16, sequence: u64) -> bool
     fence(Acquire);
     frames.records[slot as usize].generation.load(Relaxed) | 1 == (2 * sequence) | 1
 }
+
+/// Makes the publisher wait for a place, from the frame `wanted` on.
+pub(crate) fn register(place: &Place, wanted: u64) {
+    place.cursor.store(wanted, Release);
+    fence(SeqCst);
+}
+
+/// Behind the pin of the frame before it: the next one wanted, in the place of the one that was. The publisher may have evicted the
+/// place meanwhile.
+#[inline]
+pub(crate) fn move_on(place: &Place, from: u64, to: u64) -> Result<(), Evicted> {
+    // Release: who sees it sees the pin that was stored before. A plain store could hide an eviction.
+    match place.cursor.compare_exchange(from, to, Release, Relaxed) {
+        Ok(_) => Ok(()),
+        Err(EVICTED) => Err(Evicted),
+        Err(_) => {
+            // A stranger's number.
+            place.cursor.store(to, Release);
+            Ok(())
+        }
+    }
+}
+
+/// The publisher waits for this subscriber no longer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Evicted;
 
 /// Lets go of a slot. (I6)
 pub(crate) fn release(word: &AtomicU32) {

@@ -6,19 +6,21 @@ use std::time::{Duration, Instant};
 use crate::attach::{self, Attachment, LOOK_AGAIN, LOOK_FOR_SEGMENT};
 use crate::backend::Backend;
 use crate::clock::now_ns;
+use crate::contract::{Contract, Second, Violations};
 use crate::error::{AcquireError, AttachError};
+use crate::fate::{Event, Fate};
 use crate::frame::Frame;
 use crate::geometry::Geometry;
+use crate::histogram::Histogram;
 use crate::keep::Kept;
-use crate::layout::state;
+use crate::layout::{Account, FrameInfo, HistogramWords, state};
 use crate::lease::Holder;
 use crate::memory::FramesMemory;
 use crate::name::StreamName;
 use crate::options::{Content, Rate};
 use crate::place::SubscriberCounters;
-use crate::slots;
-use crate::sync::Ordering::SeqCst;
-use crate::sync::{Arc, AtomicU32, fence};
+use crate::slots::{self, EVICTED, NOT_LOSSLESS};
+use crate::sync::{Arc, AtomicU32, PrivateU64};
 use crate::wait;
 use crate::wait::PredictionCounters;
 use crate::wait::predict::Predictor;
@@ -26,6 +28,12 @@ use crate::words::{MAX_SEQUENCE, unpack};
 
 /// Default of [`SubscriberOptions::spin_budget_percent`].
 pub const DEFAULT_SPIN_BUDGET_PERCENT: f32 = 2.0;
+
+/// Of frames that were published closer together than this, not each one is measured: reading the clock takes longer than taking a frame.
+const MEASURED_EVERY_NS: u64 = 10_000;
+
+/// Least time between two events that say the same of no frame.
+const TOLD_EVERY_NS: u64 = 10_000_000;
 
 /// How a subscriber waits for the next frame.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -56,6 +64,8 @@ pub struct SubscriberOptions {
     /// On a stream whose publisher waits (`on_full = "wait"`): it shall wait for this subscriber's
     /// [`next`](Subscriber::next), so that no frame is missed.
     pub lossless: bool,
+    /// What it relies on: violations are counted, for all to see.
+    pub contract: Contract,
     /// What others see this subscriber called, up to 31 bytes; empty: the program's name.
     pub label: String,
     /// How long to wait for a stream that is not there.
@@ -69,6 +79,7 @@ impl Default for SubscriberOptions {
             wait: Wait::default(),
             spin_budget_percent: DEFAULT_SPIN_BUDGET_PERCENT,
             lossless: false,
+            contract: Contract::default(),
             label: String::new(),
             patience: Duration::ZERO,
         }
@@ -110,6 +121,20 @@ pub struct Subscriber {
     /// What the first `next` asks for: the oldest frame that was there when we attached.
     start: u64,
     counters: SubscriberCounters,
+    /// What the stream's trace has been told of them.
+    told: SubscriberCounters,
+    /// The last frame that was passed over or gone.
+    lost: u64,
+    /// What stands in the place's cursor, but for an eviction.
+    cursor: u64,
+    /// Frames published before this, ns, are not measured.
+    measure_from_ns: u64,
+    /// When the trace was last told that all frames are held.
+    told_all_held_ns: u64,
+    /// Capture time of the newest frame measured; before the first, when the subscriber was ready.
+    newest_ns: u64,
+    attached_ns: u64,
+    second: Second,
     epoch: u64,
     /// When to look whether the stream is still found by its name, while waits are in vain; `CLOCK_MONOTONIC` ns.
     next_look: Option<u64>,
@@ -140,8 +165,25 @@ impl Subscriber {
         let counters = SubscriberCounters::default();
         let predictor = (options.wait == Wait::Predict)
             .then(|| Box::new(Predictor::new(f64::from(options.spin_budget_percent) / 100.0)));
-        let (last, start, epoch, next_look) = (0, 0, 0, None);
-        let mut subscriber = Self { name, options, attachment, last, start, counters, epoch, next_look, predictor };
+        let mut subscriber = Self {
+            name,
+            options,
+            attachment,
+            last: 0,
+            start: 0,
+            counters,
+            told: counters,
+            lost: 0,
+            cursor: NOT_LOSSLESS,
+            measure_from_ns: 0,
+            told_all_held_ns: 0,
+            newest_ns: 0,
+            attached_ns: 0,
+            second: Second::default(),
+            epoch: 0,
+            next_look: None,
+            predictor,
+        };
         subscriber.begin_epoch();
         Ok(subscriber)
     }
@@ -173,7 +215,75 @@ impl Subscriber {
 
     /// Whether this subscriber takes part in the publisher's waiting.
     pub fn is_lossless(&self) -> bool {
-        self.options.lossless && self.attachment.publisher_waits
+        self.cursor != NOT_LOSSLESS
+    }
+
+    /// Has the publisher wait for this subscriber again, from the next frame on, after it was
+    /// [evicted](AcquireError::Evicted), or where it was not lossless before. Nothing on a stream whose publisher does not wait.
+    pub fn be_lossless(&mut self) {
+        self.options.lossless = true;
+        if self.attachment.process.is_current() {
+            self.register();
+        }
+    }
+
+    /// What this subscriber relies on.
+    pub fn contract(&self) -> Contract {
+        self.options.contract
+    }
+
+    /// How often its contract was not kept, since it was attached. All 0 in a forked child.
+    pub fn violations(&self) -> Violations {
+        if self.attachment.process.is_current() {
+            self.attachment.account().violations()
+        } else {
+            Violations::default()
+        }
+    }
+
+    /// Times from publication to being taken, of frames that were published since it was attached; of those that came within 10 µs of
+    /// another one not all. Empty in a forked child.
+    pub fn latencies(&self) -> Histogram {
+        self.read_account(|account| &account.latencies)
+    }
+
+    /// Times from capture to being taken, likewise.
+    pub fn ages(&self) -> Histogram {
+        self.read_account(|account| &account.ages)
+    }
+
+    /// How long frames were held, likewise; of those that were let go of.
+    pub fn holds(&self) -> Histogram {
+        self.read_account(|account| &account.holds)
+    }
+
+    fn read_account(&self, which: impl FnOnce(&Account) -> &HistogramWords) -> Histogram {
+        let here = self.attachment.process.is_current();
+        if here { which(self.attachment.account()).read() } else { Histogram::default() }
+    }
+
+    /// Whether the newest frame taken is older than the contract allows, or, before the first, so much time has passed since attaching;
+    /// that counts as a violation, each time that it is asked. Ask once an interval, where frames may stop coming. False without
+    /// `max_age`.
+    pub fn is_stale(&mut self) -> bool {
+        let limit_ns = self.options.contract.max_age_ns();
+        if limit_ns == 0 || !self.attachment.process.is_current() {
+            return false;
+        }
+        let now = now_ns();
+        let age_ns = now.saturating_sub(self.newest_ns);
+        if age_ns <= limit_ns {
+            return false;
+        }
+        let account = self.attachment.account();
+        account.stale.store(account.stale.load(Relaxed) + 1, Relaxed);
+        self.tell(now, self.last, Fate::Stale { age_ns, limit_ns });
+        true
+    }
+
+    /// Writes to the stream's trace.
+    fn tell(&self, at_ns: u64, sequence: u64, fate: Fate) {
+        self.attachment.account().ring().write(Event { at_ns, sequence, fate }.encode());
     }
 
     /// What this subscriber has counted since it was made.
@@ -382,6 +492,9 @@ impl Subscriber {
         if !self.attachment.is_ready() && !self.is_behind() {
             self.follow(Instant::now())?;
         }
+        if self.cursor != NOT_LOSSLESS {
+            self.check_eviction()?;
+        }
         let max_held = self.attachment.geometry().max_held;
         match self.attachment.pin_uses.first_free(max_held) {
             Some(pin) => Ok(pin),
@@ -393,6 +506,11 @@ impl Subscriber {
     fn all_held(&mut self, max_held: usize) -> AcquireError {
         self.counters.refused += 1;
         self.attachment.place().counters.refused.store(self.counters.refused, Relaxed);
+        let now = now_ns();
+        if now >= self.told_all_held_ns.saturating_add(TOLD_EVERY_NS) {
+            self.told_all_held_ns = now;
+            self.tell(now, self.last, Fate::AllHeld);
+        }
         AcquireError::AllHeld { stream: self.name.clone(), max_held: max_held as u32 }
     }
 
@@ -405,7 +523,8 @@ impl Subscriber {
     #[inline(always)]
     fn finish(&mut self, pin: usize, slot: u16, in_order: bool) -> Result<Frame, AcquireError> {
         let sequence = slots::sequence_of(self.attachment.words(), slot);
-        if sequence > self.last && sequence <= MAX_SEQUENCE {
+        let is_new = sequence > self.last && sequence <= MAX_SEQUENCE;
+        if is_new {
             self.account(sequence, in_order);
         } else if sequence != self.last || sequence == 0 {
             // No frame, or an older one: time runs backwards only for who was handed a slot by a stranger.
@@ -413,8 +532,12 @@ impl Subscriber {
             return Err(self.overwritten());
         }
         let frame = Frame::new(self.attachment.lend(pin, slot, sequence));
+        let publish_ns = frame.publish_ns();
         if let Some(predictor) = &mut self.predictor {
-            predictor.took(sequence, frame.info().publish_ns);
+            predictor.took(sequence, publish_ns);
+        }
+        if is_new && publish_ns >= self.measure_from_ns {
+            self.measure(pin, sequence, frame.info());
         }
         Ok(frame)
     }
@@ -439,23 +562,104 @@ impl Subscriber {
             };
             // Saturating: garbage may have leapt to any number before.
             *count = count.saturating_add(passed);
+            self.lost = sequence - 1;
             shared.store(*count, Relaxed);
         }
         counters.last_sequence = sequence;
         shared.last_sequence.store(sequence, Relaxed);
         self.last = sequence;
-        if self.is_lossless() {
-            // Release: the pin was stored before.
-            self.attachment.place().cursor.store(sequence + 1, Release);
+        if self.cursor != NOT_LOSSLESS {
+            // Whether it was evicted meanwhile is told by the next acquisition: this frame is whole, and was in order.
+            if slots::move_on(self.attachment.place(), self.cursor, sequence + 1).is_ok() {
+                self.cursor = sequence + 1;
+            }
             self.attachment.tell_publisher();
         }
+    }
+
+    /// What takes a look at the clock, for a frame that was just taken.
+    #[inline(never)]
+    fn measure(&mut self, pin: usize, sequence: u64, info: &FrameInfo) {
+        let now = now_ns();
+        let (publish_ns, capture_ns) = (info.publish_ns, info.capture_ns);
+        self.measure_from_ns = publish_ns.saturating_add(MEASURED_EVERY_NS);
+        self.newest_ns = capture_ns;
+        self.attachment.taken_ns[pin].store(now, Relaxed);
+        let account = self.attachment.account();
+        account.held_since_ns[pin].store(now, Relaxed);
+        let age_ns = now.saturating_sub(capture_ns);
+        account.ages.count(age_ns);
+        if let Some(predictor) = &self.predictor {
+            account.write_predictions(&predictor.counters);
+        }
+        let (counters, told) = (self.counters, std::mem::replace(&mut self.told, self.counters));
+        // Garbage may have leapt to any number before.
+        let (skipped, missed) =
+            (counters.skipped.saturating_sub(told.skipped), counters.missed.saturating_sub(told.missed));
+        if skipped > 0 {
+            self.tell(now, self.lost, Fate::Skipped { frames: skipped });
+        }
+        if missed > 0 {
+            self.tell(now, self.lost, Fate::Missed { frames: missed });
+        }
+        // What was there before us is nobody's fault.
+        if publish_ns >= self.attached_ns {
+            account.latencies.count(now.saturating_sub(publish_ns));
+            if !self.options.contract.is_empty() {
+                self.judge(now, sequence, age_ns, told);
+            }
+        }
+    }
+
+    /// Whether the contract was kept with this frame.
+    fn judge(&mut self, now: u64, sequence: u64, age_ns: u64, before: SubscriberCounters) {
+        let Contract { max_skipped_per_s, .. } = self.options.contract;
+        let limit_ns = self.options.contract.max_age_ns();
+        let bump = |word: &PrivateU64| word.store(word.load(Relaxed).wrapping_add(1), Relaxed);
+        if limit_ns != 0 && age_ns > limit_ns {
+            bump(&self.attachment.account().too_old);
+            self.tell(now, sequence, Fate::TooOld { age_ns, limit_ns });
+        }
+        let Some(limit) = max_skipped_per_s else { return };
+        let lost = |counters: SubscriberCounters| counters.skipped.saturating_add(counters.missed);
+        if let Some(frames) = self.second.violated(now, lost(self.counters), lost(before), limit) {
+            bump(&self.attachment.account().too_many_skipped);
+            self.tell(now, sequence, Fate::TooManySkipped { frames, limit: limit.into() });
+        }
+    }
+
+    /// Makes the publisher wait for this subscriber, where it does so for anybody.
+    fn register(&mut self) {
+        self.cursor = NOT_LOSSLESS;
+        if self.options.lossless && self.attachment.publisher_waits {
+            // The publisher sees the cursor at its next loan, unless it fenced for that one already; then the frame that
+            // it is writing may push out one that we want. Nothing was promised before the first frame that we get.
+            self.cursor = self.wanted();
+            slots::register(self.attachment.place(), self.cursor);
+        }
+    }
+
+    /// Whether the publisher waits for this subscriber no longer.
+    #[inline]
+    fn check_eviction(&mut self) -> Result<(), AcquireError> {
+        if self.attachment.place().cursor.load(Relaxed) == EVICTED { Err(self.evicted()) } else { Ok(()) }
+    }
+
+    #[cold]
+    fn evicted(&mut self) -> AcquireError {
+        (self.cursor, self.options.lossless) = (NOT_LOSSLESS, false);
+        self.attachment.place().cursor.store(NOT_LOSSLESS, Release);
+        self.tell(now_ns(), self.last, Fate::WasEvicted);
+        let (latest, _) = unpack(self.attachment.control().latest.load(Acquire));
+        AcquireError::Evicted { stream: self.name.clone(), behind: latest.saturating_sub(self.wanted() - 1) }
     }
 
     /// Moves to the stream's next epoch, or to a new stream of the same name. False: there is none before the deadline.
     #[cold]
     pub(crate) fn follow(&mut self, deadline: Instant) -> Result<bool, AcquireError> {
-        let lease = Some(self.attachment.lease.clone());
-        match attach::attach(&self.options.backend, &self.name, &self.options.label, lease, Instant::now(), deadline) {
+        let earlier = Some(&*self.attachment);
+        match attach::attach(&self.options.backend, &self.name, &self.options.label, earlier, Instant::now(), deadline)
+        {
             Ok(attachment) => {
                 self.attachment = Kept::new(attachment);
                 self.epoch += 1;
@@ -488,14 +692,15 @@ impl Subscriber {
         shared.missed.store(self.counters.missed, Relaxed);
         shared.refused.store(self.counters.refused, Relaxed);
         shared.last_sequence.store(self.counters.last_sequence, Relaxed);
-        if self.is_lossless() {
-            // The publisher sees the cursor at its next loan, unless it fenced for that one already; then the frame that
-            // it is writing may push out one that we want. Nothing was promised before the first frame that we get.
-            self.attachment.place().cursor.store(self.wanted(), Release);
-            fence(SeqCst);
+        self.attachment.account().write_contract(&self.options.contract);
+        self.register();
+        self.measure_from_ns = 0;
+        let now = now_ns();
+        if self.attached_ns == 0 {
+            (self.attached_ns, self.newest_ns) = (now, now);
         }
         // Last of all: from here on the publisher counts us as there.
-        self.attachment.place().counters.attached_ns.store(now_ns(), Release);
+        self.attachment.place().counters.attached_ns.store(now, Release);
     }
 }
 
@@ -508,7 +713,7 @@ impl Drop for Subscriber {
     fn drop(&mut self) {
         // Frames may live on, but nobody will ask for the next one.
         if self.attachment.process.is_current() && self.is_lossless() {
-            self.attachment.place().cursor.store(0, Release);
+            self.attachment.place().cursor.store(NOT_LOSSLESS, Release);
             self.attachment.tell_publisher();
         }
     }

@@ -1,5 +1,7 @@
 //! The tests in `both/`, on mapped files; and what is true of files alone.
 
+#[path = "both/accounting.rs"]
+mod accounting;
 #[cfg(feature = "async")]
 #[path = "both/asynchronous.rs"]
 mod asynchronous;

@@ -1,5 +1,7 @@
 //! The tests in `both/`, on System V segments; and what is true of those alone.
 
+#[path = "both/accounting.rs"]
+mod accounting;
 #[cfg(feature = "async")]
 #[path = "both/asynchronous.rs"]
 mod asynchronous;

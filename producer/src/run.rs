@@ -157,9 +157,10 @@ impl Producer {
             let published = self.publish_one(pace.as_ref().filter(|_| is_ahead))?;
             if let Some(pace) = &mut pace {
                 let now = now_ns();
+                let behind = Duration::from_nanos(now.saturating_sub(pace.deadline_ns()));
                 let late = u64::from(published && pace.is_late(now)) + pace.advance(now);
                 self.counts.count_late(late);
-                (0..late).for_each(|_| self.publisher.count_late());
+                self.publisher.count_late(late, behind);
             }
         }
         Ok(())

@@ -43,6 +43,21 @@ data = read(payload + slot * stride, record[4])
 places_segment, read_places = attach(key_of(name) - (1 << 31))
 places_magic, _, places_count, cookie = struct.unpack("=8sII16s", read_places(0, 32))
 seen, = struct.unpack("=Q", read_places(256 + 128, 8))
+accounts = (256 + 256 * places_count + 4095) // 4096 * 4096
+ages = struct.unpack("=128Q", read_places(accounts + 1984, 1024))
+lowest = [bucket if bucket < 4 else (4 + bucket % 4) << (bucket // 4 - 1) for bucket in range(126)]
+ages_in_bounds = all(32 * lowest[bucket] <= ages[127] for bucket in range(126) if ages[bucket])
+
+
+def events(read, head, first, length):
+    count, = struct.unpack("=Q", read(head, 8))
+    numbers = range(max(0, count - length + 1), count)
+    return [struct.unpack("=8Q", read(first + 64 * (number % length), 64)) for number in numbers]
+
+
+told = [[kind & 0xFFFFFFFF, number, value] for _, kind, number, value, *_ in events(read, 1920, 1984, 32)]
+own = [[kind & 0xFFFFFFFF, number, value] for _, kind, number, value, *_ in
+       events(read_places, accounts + 296, accounts + 320, 8)]
 label = read_places(256 + 184, 32).rstrip(b"\0").decode()
 print(json.dumps({
     "magic": magic.decode(), "version": version, "order": order, "total": total, "name": f"{bus}/{stream}",
@@ -51,5 +66,6 @@ print(json.dumps({
     "sequence": sequence, "generation": record[0], "info_sequence": record[1], "info_shape": list(record[5:9]),
     "user": record[9][:4].decode(), "window_entry": entry == latest, "crc": zlib.crc32(data), "len": len(data),
     "places_id": places_id == places_segment, "places_magic": places_magic.decode(), "places_count": places_count,
-    "cookie": cookie == read(24, 16), "seen": seen, "label": label,
+    "cookie": cookie == read(24, 16), "seen": seen, "label": label, "ages": sum(ages[:126]), "in_bounds": ages_in_bounds,
+    "told": told, "own": own,
 }))

@@ -2,6 +2,7 @@
 
 use std::io::ErrorKind;
 use std::process::Command;
+use std::time::Duration;
 
 use framebus::{Content, ImageShape, PixelFormat, Publisher, Rate, Subscriber};
 use serde_json::{Value, json};
@@ -25,8 +26,13 @@ fn a_python_program_finds_everything_where_the_document_says() {
         loan.user_mut()[..4].copy_from_slice(b"pose");
         bytes = loan.to_vec();
         loan.publish();
-        drop(subscriber.latest().unwrap());
+        // Far enough apart to be measured; the fifth is skipped.
+        std::thread::sleep(Duration::from_millis(1));
+        if sequence != 5 {
+            drop(subscriber.latest().unwrap());
+        }
     }
+    publisher.count_late(2, Duration::from_millis(3));
 
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/programs/layout.py");
     let output = match Command::new("python3").arg(script).arg(stream.name.to_string()).output() {
@@ -40,12 +46,13 @@ fn a_python_program_finds_everything_where_the_document_says() {
     let found: Value = serde_json::from_slice(&output.stdout).unwrap();
     let geometry = publisher.geometry();
     let expected = json!({
-        "magic": "FRAMEBUS", "version": 1, "order": 0x0102_0304, "total": geometry.frames_bytes(),
+        "magic": "FRAMEBUS", "version": 2, "order": 0x0102_0304, "total": geometry.frames_bytes(),
         "name": stream.name.to_string(), "slots": 4 + 1 + 8 * 3, "history": 4, "places": 8, "pins": 3,
         "capacity": shape.frame_bytes(), "content": 1, "flags": 2, "rate": [30_000, 1001], "shape": [62, 46, 4, 192],
         "state": 2, "sequence": 6, "generation": 12, "info_sequence": 6, "info_shape": [62, 46, 192, 4],
         "user": "pose", "window_entry": true, "crc": crc32(&bytes), "len": shape.frame_bytes(), "places_id": true,
-        "places_magic": "FRAMEPLC", "places_count": 8, "cookie": true, "seen": 6, "label": "reader",
+        "places_magic": "FRAMEPLC", "places_count": 8, "cookie": true, "seen": 5, "label": "reader",
+        "ages": 5, "in_bounds": true, "told": [[6, 1, std::process::id()], [3, 6, 3_000_000]], "own": [[16, 5, 1]],
     });
     assert_eq!(found, expected);
 }

@@ -4,6 +4,7 @@
 //! list can not fall behind the code.
 
 mod keep;
+mod ring;
 mod slots;
 mod world;
 
@@ -14,6 +15,8 @@ pub(crate) enum File {
     Slots,
     /// `bus/src/keep.rs`.
     Keep,
+    /// `bus/src/ring.rs`.
+    Ring,
     /// `bus/model/src/world.rs`: what publisher.rs and subscriber.rs make of the protocol, and in which order.
     World,
 }
@@ -30,5 +33,5 @@ pub(crate) struct Variant {
 
 /// All of them.
 pub(crate) fn faults() -> impl Iterator<Item = &'static Variant> {
-    [slots::FAULTS, keep::FAULTS, world::FAULTS].into_iter().flatten()
+    [slots::FAULTS, keep::FAULTS, ring::FAULTS, world::FAULTS].into_iter().flatten()
 }

@@ -16,6 +16,7 @@ const ANY: &str = "reading::latest_is_never_torn_however_fast_the_publisher";
 const NEXT: &str = "reading::next_of_one_reader_is_never_torn";
 const REUSE: &str = "dying::a_dead_readers_place_is_used_again_safely";
 const TAKEOVER: &str = "succeeding::a_publisher_may_die_at_any_step";
+const EVICTION: &str = "lossless::who_is_evicted_knows_before_it_misses_a_frame";
 const WAKE: &str = "waiting::no_wake_up_is_lost";
 
 const RELEASE: &str = "waiting::no_release_is_missed";
@@ -235,20 +236,54 @@ pub(crate) const FAULTS: &[Variant] = &[
     Variant {
         file: File::Slots,
         name: "the_unread_are_not_spared",
-        changes: &[("self.waits && self.unread(", "false && self.unread(")],
+        changes: &[("if self.waits { self.unread(", "if false { self.unread(")],
         check: LOSSLESS,
     },
     Variant {
         file: File::Slots,
         name: "spared_one_frame_too_few",
-        changes: &[("<= self.next_sequence\n", "< self.next_sequence\n")],
+        changes: &[("<= self.next_sequence\n    }", "< self.next_sequence\n    }")],
         check: LOSSLESS,
     },
     Variant {
         file: File::Slots,
         name: "a_dead_cursor_holds_for_ever",
-        changes: &[("\n                && !dead.is_some_and(|dead| dead.contains(index))", "")],
+        changes: &[(
+            "if self.is_unread(wanted) && !dead.is_some_and(|dead| dead.contains(index)) {",
+            "if self.is_unread(wanted) {",
+        )],
         check: "dying::a_lossless_reader_may_die_at_any_step",
+    },
+    // Eviction.
+    Variant {
+        file: File::Slots,
+        name: "an_eviction_is_overwritten",
+        changes: &[(
+            "match place.cursor.compare_exchange(from, to, Release, Relaxed) {",
+            "match { place.cursor.store(to, Release); Ok::<u64, u64>(from) } {",
+        )],
+        check: EVICTION,
+    },
+    Variant {
+        file: File::Slots,
+        name: "an_eviction_clears_the_pins",
+        changes: &[("evicted.insert(place);", "places[place].pins.iter().for_each(release);\n evicted.insert(place);")],
+        check: EVICTION,
+    },
+    Variant {
+        file: File::Slots,
+        name: "the_evicted_is_waited_for",
+        changes: &[("wanted.saturating_add(", "wanted.wrapping_add(")],
+        check: EVICTION,
+    },
+    Variant {
+        file: File::Slots,
+        name: "who_has_read_is_evicted",
+        changes: &[(
+            "cursor.compare_exchange(wanted, EVICTED, Acquire, Relaxed).is_ok()",
+            "{ cursor.store(EVICTED, Release); true }",
+        )],
+        check: EVICTION,
     },
     // Recovery.
     Variant {
@@ -361,7 +396,7 @@ pub(crate) const FAULTS: &[Variant] = &[
     Variant {
         file: File::Slots,
         name: "a_late_cursor_is_not_seen",
-        changes: &[("self.waits && self.unread(", "false && self.unread(")],
+        changes: &[("if self.waits { self.unread(", "if false { self.unread(")],
         check: "lossless::a_lossless_reader_that_comes_late_misses_nothing_from_its_first_frame_on",
     },
     Variant {

@@ -21,8 +21,8 @@ pub(crate) const FAULTS: &[Variant] = &[
         file: File::World,
         name: "a_moved_cursor_is_not_told",
         changes: &[(
-            "self.words().cursor.store(self.last + 1, Release);\n                self.world.tell_publisher();",
-            "self.words().cursor.store(self.last + 1, Release);",
+            "                self.world.tell_publisher();\n            }\n        }\n    }\n\n    /// Sleeps",
+            "            }\n        }\n    }\n\n    /// Sleeps",
         )],
         check: LOSSLESS,
     },

@@ -1,6 +1,6 @@
 //! The words of the shared records that the protocol uses, on the heap.
 
-use crate::sync::{AtomicU32, AtomicU64};
+use crate::sync::{AtomicU32, AtomicU64, PrivateU64};
 
 pub(crate) struct Control {
     pub latest: AtomicU64,
@@ -21,6 +21,11 @@ pub(crate) struct Place {
     pub cursor: AtomicU64,
     pub pins: Vec<AtomicU32>,
 }
+
+/// Words of an event; two can be torn.
+pub(crate) const EVENT_WORDS: usize = 2;
+
+pub(crate) struct EventWords(pub [PrivateU64; EVENT_WORDS]);
 
 /// Pins that `keep.rs` looks after.
 pub(crate) const MAX_HELD: u32 = 1;

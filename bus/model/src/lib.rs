@@ -1,6 +1,6 @@
 //! The slot protocol under loom: every interleaving, and every value that the memory model lets a load return.
 //!
-//! `slots.rs`, `words.rs` and `keep.rs` are compiled here a second time, from the same files, against the loom versions of the
+//! `slots.rs`, `words.rs`, `keep.rs` and `ring.rs` are compiled here a second time, from the same files, against the loom versions of the
 //! modules that they use: `sync` and `layout`. So what is checked is the code that runs.
 //!
 //! A run of a model is one *execution*; loom goes through all of them, or through all with a bounded number of
@@ -18,6 +18,8 @@ mod attach;
 #[path = "../../src/keep.rs"]
 mod keep;
 mod layout;
+#[path = "../../src/ring.rs"]
+mod ring;
 #[path = "../../src/slots.rs"]
 mod slots;
 mod sync;
@@ -67,6 +69,7 @@ mod as_it_is {
         lossless:
             a_lossless_reader_misses_nothing
             two_lossless_readers_miss_nothing
+            who_is_evicted_knows_before_it_misses_a_frame
             a_lossless_reader_that_comes_late_misses_nothing_from_its_first_frame_on;
         dying:
             a_reader_may_die_at_any_step
@@ -84,6 +87,8 @@ mod as_it_is {
             a_frame_whose_pin_was_voided_says_so;
         keeping:
             the_attachment_goes_once_behind_its_last_use;
+        telling:
+            an_event_is_read_whole_or_counted_as_lost;
     }
 
     holds_too! {

@@ -7,8 +7,8 @@ use super::slots::{self, Blocked, FrameWords, PlaceSet, SlotLedger};
 use crate::explore::Size;
 use crate::kernel::{Futex, Leases};
 use crate::layout::{Control, Place, PlacesHeader, SlotRecord};
-use crate::sync::Ordering::{Acquire, Relaxed, Release, SeqCst};
-use crate::sync::{AtomicU32, AtomicU64, fence, step};
+use crate::sync::Ordering::{Acquire, Relaxed, Release};
+use crate::sync::{AtomicU32, AtomicU64, step};
 use crate::words::{NO_SLOT, pack, pin, unpack};
 
 /// A frame as its reader and its publisher remember it: its sequence, and who published it.
@@ -159,6 +159,22 @@ impl<'a> Publisher<'a> {
         }
     }
 
+    /// Publishes a frame, and does not wait for who has not read: returns what those wanted, by place.
+    pub fn publish_or_evict(&mut self) -> Vec<(usize, u64)> {
+        let (slot, evicted) = match self.claim() {
+            Ok(slot) => (slot, PlaceSet::default()),
+            Err(Blocked::Held(_)) => panic!("a slot is always free"),
+            Err(Blocked::Unread(stuck)) => {
+                let evicted = self.ledger.evict(&self.world.places, stuck);
+                (self.claim().expect("nobody is waited for any more"), evicted)
+            }
+        };
+        // What fell out of the window was wanted by them, or they would not have been in the way.
+        let wanted = self.ledger.next_sequence().saturating_sub(self.world.size.history as u64);
+        self.publish_in(slot);
+        evicted.iter().map(|place| (place, wanted)).collect()
+    }
+
     /// Writes and publishes the frame in a claimed slot.
     pub fn publish_in(&mut self, slot: u16) -> Stamp {
         let stamp = self.write(slot);
@@ -187,7 +203,9 @@ impl<'a> Publisher<'a> {
 pub(crate) struct Reader<'a> {
     world: &'a World,
     place: usize,
-    lossless: bool,
+    pub lossless: bool,
+    /// What it wanted when it found that it was evicted.
+    pub evicted_at: Option<u64>,
     /// Newest sequence acquired.
     pub last: u64,
     /// What was acquired, in this order.
@@ -214,14 +232,14 @@ impl<'a> Reader<'a> {
 
     /// In a place that nobody has had before.
     pub fn in_new_place(world: &'a World, place: usize) -> Self {
-        Self { world, place, lossless: false, last: 0, seen: Vec::new(), held: vec![None; world.size.max_held] }
+        let held = vec![None; world.size.max_held];
+        Self { world, place, lossless: false, evicted_at: None, last: 0, seen: Vec::new(), held }
     }
 
     /// From here on the publisher waits for this reader.
     pub fn be_lossless(&mut self) {
         self.lossless = true;
-        self.words().cursor.store(self.last + 1, Release);
-        fence(SeqCst);
+        slots::register(self.words(), self.last + 1);
     }
 
     /// It wants no more frames in order.
@@ -281,9 +299,11 @@ impl<'a> Reader<'a> {
         self.held[pin] = Some((slot, stamp));
         self.seen.push(stamp);
         if stamp.0 > self.last {
-            self.last = stamp.0;
+            let wanted = std::mem::replace(&mut self.last, stamp.0) + 1;
             if self.lossless {
-                self.words().cursor.store(self.last + 1, Release);
+                if slots::move_on(self.words(), wanted, self.last + 1).is_err() {
+                    (self.lossless, self.evicted_at) = (false, Some(wanted));
+                }
                 self.world.tell_publisher();
             }
         }

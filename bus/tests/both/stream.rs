@@ -1,60 +1,10 @@
 //! One process, a real stream: what publisher and subscriber promise each other.
 
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use framebus::*;
 
-use crate::common::{attach, options, status, subscriber_options};
-
-/// A stream of this test's own; whatever is left of it is removed, and that is a failure.
-struct TestStream(StreamName);
-
-impl TestStream {
-    fn new() -> Self {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let bus = format!("test-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        Self(StreamName::new(&bus, "front").unwrap())
-    }
-
-    fn publisher(&self, change: impl FnOnce(&mut StreamOptions)) -> Publisher {
-        let mut options = options(Content::Bytes { capacity: 64 });
-        change(&mut options);
-        Publisher::open(&self.0, &options).unwrap()
-    }
-
-    fn subscriber(&self) -> Subscriber {
-        attach(&self.0).unwrap()
-    }
-
-    fn lossless(&self) -> Subscriber {
-        let mut options = subscriber_options();
-        options.lossless = true;
-        Subscriber::attach_with(&self.0, options).unwrap()
-    }
-}
-
-impl Drop for TestStream {
-    fn drop(&mut self) {
-        let left = remove(&crate::backend(), &self.0, true);
-        if !std::thread::panicking() {
-            assert!(matches!(left, Err(RemoveError::NotFound { .. })), "{} was left behind: {left:?}", self.0);
-        }
-    }
-}
-
-fn publish(publisher: &mut Publisher, byte: u8) -> u64 {
-    let mut loan = publisher.loan().unwrap();
-    loan.fill(byte);
-    loan.publish()
-}
-
-/// For closures that shall return nothing.
-fn keep(_: u64) {}
-
-fn soon() -> Instant {
-    Instant::now() + Duration::from_secs(20)
-}
+use crate::common::{TestStream, attach, keep, options, publish, soon, status, subscriber_options};
 
 #[test]
 fn the_latest_frame_is_read_in_place() {
@@ -198,7 +148,10 @@ fn a_lossless_subscriber_is_never_overrun() {
 #[test]
 fn a_stuck_lossless_subscriber_is_named_after_the_deadline() {
     let stream = TestStream::new();
-    let mut publisher = stream.publisher(|options| options.on_full = OnFull::Wait(Duration::from_millis(30)));
+    let mut publisher = stream.publisher(|options| {
+        options.on_full = OnFull::Wait(Duration::from_millis(30));
+        options.on_stuck = OnStuck::Refuse;
+    });
     let mut stuck = stream.lossless();
     publish(&mut publisher, 1);
     assert!(stuck.next().unwrap().is_some());
@@ -217,6 +170,7 @@ fn a_lossless_subscriber_gets_every_frame_from_its_attaching_to_the_end() {
     let mut publisher = stream.publisher(|options| {
         options.history = 4;
         options.on_full = OnFull::Wait(Duration::from_millis(10));
+        options.on_stuck = OnStuck::Refuse;
     });
     let mut subscriber = stream.lossless();
     assert_eq!(publisher.subscribers(), 1);

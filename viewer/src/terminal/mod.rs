@@ -349,7 +349,7 @@ mod tests {
         let mut scene = Scene::new("robot/front-camera-depth".to_owned());
         scene.set_state(State::Live);
         scene.show(ImageView::new(shape, &metres).unwrap(), 123_456, now_ns());
-        let mut figures = Figures::new(String::new(), String::new()).unwrap();
+        let mut figures = Figures::new(String::new(), String::new());
         (0..10).for_each(|at| figures.saw(at, 0, 0, Some(1_500_000)));
         let counts = Counts { frames: 300, skipped: 12_345, ..Counts::default() };
         scene.note(&figures.end_interval(counts, Duration::from_secs(10), 0, 0));

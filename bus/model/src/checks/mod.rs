@@ -7,4 +7,5 @@ pub(crate) mod lossless;
 pub(crate) mod observing;
 pub(crate) mod reading;
 pub(crate) mod succeeding;
+pub(crate) mod telling;
 pub(crate) mod waiting;

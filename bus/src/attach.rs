@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
+use crate::accounts;
 use crate::backend::Backend;
 use crate::call::CallError;
 use crate::error::{AttachError, Stranger};
@@ -146,7 +147,7 @@ impl Attachment {
         counters.attached_ns.store(0, Relaxed);
         counters.pid.store(std::process::id(), Relaxed);
         place::write_label(&counters.label, label);
-        place::begin_account(self.account(), earlier.map(Self::account));
+        accounts::begin_account(self.account(), earlier.map(Self::account));
     }
 }
 

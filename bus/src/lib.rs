@@ -31,6 +31,7 @@
 //! The layout in memory is described in docs/layout.md, the protocol at the top of `slots.rs`.
 #![deny(unsafe_code)]
 
+mod accounts;
 mod attach;
 mod backend;
 mod call;

@@ -1,16 +1,12 @@
 //! A place from outside: who has it, and what it counted.
 
-use crate::contract::{Contract, Violations};
 use crate::error::PlaceHolder;
 use crate::layout::{Account, Place};
 use crate::lease::{Holder, LeaseSet};
 use crate::region::{FramesView, read_text};
-use crate::ring::Ring;
+use crate::sync::AtomicU64;
 use crate::sync::Ordering::Relaxed;
-use crate::sync::{AtomicU64, PrivateU64};
-use crate::wait::PredictionCounters;
 use crate::words::pin;
-use std::time::Duration;
 
 /// What a subscriber has counted since it attached.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,66 +32,6 @@ pub(crate) fn counters(place: &Place) -> SubscriberCounters {
         missed: counters.missed.load(Relaxed),
         refused: counters.refused.load(Relaxed),
         last_sequence: counters.last_sequence.load(Relaxed),
-    }
-}
-
-/// Makes an account anew, or one that goes on from an `earlier` epoch's.
-pub(crate) fn begin_account(account: &Account, earlier: Option<&Account>) {
-    account.held_since_ns.iter().for_each(|since| since.store(0, Relaxed));
-    let values = earlier.map(|earlier| earlier.numbers().map(|word| word.load(Relaxed))).unwrap_or_default();
-    account.numbers().into_iter().zip(values).for_each(|(word, value)| word.store(value, Relaxed));
-    account.latencies.become_copy(earlier.map(|earlier| &earlier.latencies));
-    account.ages.become_copy(earlier.map(|earlier| &earlier.ages));
-    account.holds.become_copy(earlier.map(|earlier| &earlier.holds));
-}
-
-impl Account {
-    /// What goes on over epochs, besides the histograms.
-    fn numbers(&self) -> [&PrivateU64; 9] {
-        let Self { hit, early, late, spun_ns, too_old, too_many_skipped, stale, max_age_ns, max_skipped, .. } = self;
-        [hit, early, late, spun_ns, too_old, too_many_skipped, stale, max_age_ns, max_skipped]
-    }
-
-    /// What became of frames.
-    pub(crate) fn ring(&self) -> Ring<'_> {
-        Ring { head: &self.events_head, events: &self.events }
-    }
-
-    pub(crate) fn write_contract(&self, contract: &Contract) {
-        self.max_age_ns.store(contract.max_age_ns(), Relaxed);
-        self.max_skipped.store(contract.max_skipped_per_s.map_or(0, |most| u64::from(most) + 1), Relaxed);
-    }
-
-    pub(crate) fn contract(&self) -> Contract {
-        let (age, skipped) = (self.max_age_ns.load(Relaxed), self.max_skipped.load(Relaxed));
-        Contract {
-            max_age: (age != 0).then(|| Duration::from_nanos(age)),
-            max_skipped_per_s: skipped.checked_sub(1).and_then(|most| u32::try_from(most).ok()),
-        }
-    }
-
-    pub(crate) fn violations(&self) -> Violations {
-        Violations {
-            too_old: self.too_old.load(Relaxed),
-            too_many_skipped: self.too_many_skipped.load(Relaxed),
-            stale: self.stale.load(Relaxed),
-        }
-    }
-
-    pub(crate) fn write_predictions(&self, counters: &PredictionCounters) {
-        self.hit.store(counters.hit, Relaxed);
-        self.early.store(counters.early, Relaxed);
-        self.late.store(counters.late, Relaxed);
-        self.spun_ns.store(counters.spun_ns, Relaxed);
-    }
-
-    pub(crate) fn predictions(&self) -> PredictionCounters {
-        PredictionCounters {
-            hit: self.hit.load(Relaxed),
-            early: self.early.load(Relaxed),
-            late: self.late.load(Relaxed),
-            spun_ns: self.spun_ns.load(Relaxed),
-        }
     }
 }
 

@@ -3,24 +3,25 @@
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::time::{Duration, Instant};
 
+use crate::accounts::Accounts;
 use crate::attach::{self, Attachment, LOOK_AGAIN, LOOK_FOR_SEGMENT};
 use crate::backend::Backend;
 use crate::clock::now_ns;
-use crate::contract::{Contract, Second, Violations};
+use crate::contract::{Contract, Violations};
 use crate::error::{AcquireError, AttachError};
-use crate::fate::{Event, Fate};
+use crate::fate::Fate;
 use crate::frame::Frame;
 use crate::geometry::Geometry;
 use crate::histogram::Histogram;
 use crate::keep::Kept;
-use crate::layout::{Account, FrameInfo, HistogramWords, state};
+use crate::layout::{Account, HistogramWords, state};
 use crate::lease::Holder;
 use crate::memory::FramesMemory;
 use crate::name::StreamName;
 use crate::options::{Content, Rate};
 use crate::place::SubscriberCounters;
 use crate::slots::{self, EVICTED, NOT_LOSSLESS};
-use crate::sync::{Arc, AtomicU32, PrivateU64};
+use crate::sync::{Arc, AtomicU32};
 use crate::wait;
 use crate::wait::PredictionCounters;
 use crate::wait::predict::Predictor;
@@ -28,12 +29,6 @@ use crate::words::{MAX_SEQUENCE, unpack};
 
 /// Default of [`SubscriberOptions::spin_budget_percent`].
 pub const DEFAULT_SPIN_BUDGET_PERCENT: f32 = 2.0;
-
-/// Of frames that were published closer together than this, not each one is measured: reading the clock takes longer than taking a frame.
-const MEASURED_EVERY_NS: u64 = 10_000;
-
-/// Least time between two events that say the same of no frame.
-const TOLD_EVERY_NS: u64 = 10_000_000;
 
 /// How a subscriber waits for the next frame.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -120,21 +115,9 @@ pub struct Subscriber {
     last: u64,
     /// What the first `next` asks for: the oldest frame that was there when we attached.
     start: u64,
-    counters: SubscriberCounters,
-    /// What the stream's trace has been told of them.
-    told: SubscriberCounters,
-    /// The last frame that was passed over or gone.
-    lost: u64,
+    accounts: Accounts,
     /// What stands in the place's cursor, but for an eviction.
     cursor: u64,
-    /// Frames published before this, ns, are not measured.
-    measure_from_ns: u64,
-    /// When the trace was last told that all frames are held.
-    told_all_held_ns: u64,
-    /// Capture time of the newest frame measured; before the first, when the subscriber was ready.
-    newest_ns: u64,
-    attached_ns: u64,
-    second: Second,
     epoch: u64,
     /// When to look whether the stream is still found by its name, while waits are in vain; `CLOCK_MONOTONIC` ns.
     next_look: Option<u64>,
@@ -162,7 +145,7 @@ impl Subscriber {
         let begun = Instant::now();
         let attachment = attach::attach(&options.backend, name, &options.label, None, begun, begun + options.patience)?;
         let (name, attachment) = (name.clone(), Kept::new(attachment));
-        let counters = SubscriberCounters::default();
+        let accounts = Accounts::new(options.contract);
         let predictor = (options.wait == Wait::Predict)
             .then(|| Box::new(Predictor::new(f64::from(options.spin_budget_percent) / 100.0)));
         let mut subscriber = Self {
@@ -171,15 +154,8 @@ impl Subscriber {
             attachment,
             last: 0,
             start: 0,
-            counters,
-            told: counters,
-            lost: 0,
+            accounts,
             cursor: NOT_LOSSLESS,
-            measure_from_ns: 0,
-            told_all_held_ns: 0,
-            newest_ns: 0,
-            attached_ns: 0,
-            second: Second::default(),
             epoch: 0,
             next_look: None,
             predictor,
@@ -266,29 +242,12 @@ impl Subscriber {
     /// that counts as a violation, each time that it is asked. Ask once an interval, where frames may stop coming. False without
     /// `max_age`.
     pub fn is_stale(&mut self) -> bool {
-        let limit_ns = self.options.contract.max_age_ns();
-        if limit_ns == 0 || !self.attachment.process.is_current() {
-            return false;
-        }
-        let now = now_ns();
-        let age_ns = now.saturating_sub(self.newest_ns);
-        if age_ns <= limit_ns {
-            return false;
-        }
-        let account = self.attachment.account();
-        account.stale.store(account.stale.load(Relaxed) + 1, Relaxed);
-        self.tell(now, self.last, Fate::Stale { age_ns, limit_ns });
-        true
-    }
-
-    /// Writes to the stream's trace.
-    fn tell(&self, at_ns: u64, sequence: u64, fate: Fate) {
-        self.attachment.account().ring().write(Event { at_ns, sequence, fate }.encode());
+        self.attachment.process.is_current() && self.accounts.is_stale(self.attachment.account())
     }
 
     /// What this subscriber has counted since it was made.
     pub fn counters(&self) -> SubscriberCounters {
-        self.counters
+        self.accounts.counters
     }
 
     /// How well frames were foretold; all 0 without [`Wait::Predict`].
@@ -504,13 +463,7 @@ impl Subscriber {
 
     #[cold]
     fn all_held(&mut self, max_held: usize) -> AcquireError {
-        self.counters.refused += 1;
-        self.attachment.place().counters.refused.store(self.counters.refused, Relaxed);
-        let now = now_ns();
-        if now >= self.told_all_held_ns.saturating_add(TOLD_EVERY_NS) {
-            self.told_all_held_ns = now;
-            self.tell(now, self.last, Fate::AllHeld);
-        }
+        self.accounts.refused(&self.attachment);
         AcquireError::AllHeld { stream: self.name.clone(), max_held: max_held as u32 }
     }
 
@@ -536,8 +489,9 @@ impl Subscriber {
         if let Some(predictor) = &mut self.predictor {
             predictor.took(sequence, publish_ns);
         }
-        if is_new && publish_ns >= self.measure_from_ns {
-            self.measure(pin, sequence, frame.info());
+        if is_new && self.accounts.is_due(publish_ns) {
+            let predictions = self.predictor.as_ref().map(|predictor| &predictor.counters);
+            self.accounts.measure(&self.attachment, pin, frame.info(), predictions);
         }
         Ok(frame)
     }
@@ -551,22 +505,7 @@ impl Subscriber {
     fn account(&mut self, sequence: u64, in_order: bool) {
         // Whoever only wants the newest frame has no claim to those before its first.
         let passed = if self.last == 0 && !in_order { 0 } else { sequence.saturating_sub(self.wanted()) };
-        let shared = &self.attachment.place().counters;
-        let counters = &mut self.counters;
-        counters.seen += 1;
-        shared.seen.store(counters.seen, Relaxed);
-        if passed > 0 {
-            let (count, shared) = match in_order {
-                true => (&mut counters.missed, &shared.missed),
-                false => (&mut counters.skipped, &shared.skipped),
-            };
-            // Saturating: garbage may have leapt to any number before.
-            *count = count.saturating_add(passed);
-            self.lost = sequence - 1;
-            shared.store(*count, Relaxed);
-        }
-        counters.last_sequence = sequence;
-        shared.last_sequence.store(sequence, Relaxed);
+        self.accounts.took(&self.attachment.place().counters, sequence, passed, in_order);
         self.last = sequence;
         if self.cursor != NOT_LOSSLESS {
             // Whether it was evicted meanwhile is told by the next acquisition: this frame is whole, and was in order.
@@ -574,57 +513,6 @@ impl Subscriber {
                 self.cursor = sequence + 1;
             }
             self.attachment.tell_publisher();
-        }
-    }
-
-    /// What takes a look at the clock, for a frame that was just taken.
-    #[inline(never)]
-    fn measure(&mut self, pin: usize, sequence: u64, info: &FrameInfo) {
-        let now = now_ns();
-        let (publish_ns, capture_ns) = (info.publish_ns, info.capture_ns);
-        self.measure_from_ns = publish_ns.saturating_add(MEASURED_EVERY_NS);
-        self.newest_ns = capture_ns;
-        self.attachment.taken_ns[pin].store(now, Relaxed);
-        let account = self.attachment.account();
-        account.held_since_ns[pin].store(now, Relaxed);
-        let age_ns = now.saturating_sub(capture_ns);
-        account.ages.count(age_ns);
-        if let Some(predictor) = &self.predictor {
-            account.write_predictions(&predictor.counters);
-        }
-        let (counters, told) = (self.counters, std::mem::replace(&mut self.told, self.counters));
-        // Garbage may have leapt to any number before.
-        let (skipped, missed) =
-            (counters.skipped.saturating_sub(told.skipped), counters.missed.saturating_sub(told.missed));
-        if skipped > 0 {
-            self.tell(now, self.lost, Fate::Skipped { frames: skipped });
-        }
-        if missed > 0 {
-            self.tell(now, self.lost, Fate::Missed { frames: missed });
-        }
-        // What was there before us is nobody's fault.
-        if publish_ns >= self.attached_ns {
-            account.latencies.count(now.saturating_sub(publish_ns));
-            if !self.options.contract.is_empty() {
-                self.judge(now, sequence, age_ns, told);
-            }
-        }
-    }
-
-    /// Whether the contract was kept with this frame.
-    fn judge(&mut self, now: u64, sequence: u64, age_ns: u64, before: SubscriberCounters) {
-        let Contract { max_skipped_per_s, .. } = self.options.contract;
-        let limit_ns = self.options.contract.max_age_ns();
-        let bump = |word: &PrivateU64| word.store(word.load(Relaxed).wrapping_add(1), Relaxed);
-        if limit_ns != 0 && age_ns > limit_ns {
-            bump(&self.attachment.account().too_old);
-            self.tell(now, sequence, Fate::TooOld { age_ns, limit_ns });
-        }
-        let Some(limit) = max_skipped_per_s else { return };
-        let lost = |counters: SubscriberCounters| counters.skipped.saturating_add(counters.missed);
-        if let Some(frames) = self.second.violated(now, lost(self.counters), lost(before), limit) {
-            bump(&self.attachment.account().too_many_skipped);
-            self.tell(now, sequence, Fate::TooManySkipped { frames, limit: limit.into() });
         }
     }
 
@@ -649,7 +537,7 @@ impl Subscriber {
     fn evicted(&mut self) -> AcquireError {
         (self.cursor, self.options.lossless) = (NOT_LOSSLESS, false);
         self.attachment.place().cursor.store(NOT_LOSSLESS, Release);
-        self.tell(now_ns(), self.last, Fate::WasEvicted);
+        self.attachment.account().tell(now_ns(), self.last, Fate::WasEvicted);
         let (latest, _) = unpack(self.attachment.control().latest.load(Acquire));
         AcquireError::Evicted { stream: self.name.clone(), behind: latest.saturating_sub(self.wanted() - 1) }
     }
@@ -686,21 +574,9 @@ impl Subscriber {
         if let Some(predictor) = &mut self.predictor {
             predictor.begin_epoch(self.attachment.rate().map(|rate| rate.period_ns()));
         }
-        let shared = &self.attachment.place().counters;
-        shared.seen.store(self.counters.seen, Relaxed);
-        shared.skipped.store(self.counters.skipped, Relaxed);
-        shared.missed.store(self.counters.missed, Relaxed);
-        shared.refused.store(self.counters.refused, Relaxed);
-        shared.last_sequence.store(self.counters.last_sequence, Relaxed);
-        self.attachment.account().write_contract(&self.options.contract);
         self.register();
-        self.measure_from_ns = 0;
-        let now = now_ns();
-        if self.attached_ns == 0 {
-            (self.attached_ns, self.newest_ns) = (now, now);
-        }
         // Last of all: from here on the publisher counts us as there.
-        self.attachment.place().counters.attached_ns.store(now, Release);
+        self.accounts.begin_epoch(&self.attachment);
     }
 }
 

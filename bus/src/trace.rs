@@ -80,6 +80,8 @@ struct Seat {
     next: u64,
     attached_ns: u64,
     holder: Option<PlaceHolder>,
+    /// The holder, or who it was last.
+    known: Option<PlaceHolder>,
 }
 
 impl Trace {
@@ -186,7 +188,7 @@ impl Epoch {
             }
         }
         let culprits =
-            |fate: &Fate| fate.culprits().into_iter().filter_map(|place| seats.get(place)?.holder.clone()).collect();
+            |fate: &Fate| fate.culprits().into_iter().filter_map(|place| seats.get(place)?.known.clone()).collect();
         let decoded = words.into_iter().filter_map(Event::decode);
         traced.events.extend(decoded.map(|event| TraceEvent { by: None, culprits: culprits(&event.fate), event }));
         let is_ready = view.words().control.state.load(Acquire) == state::READY;
@@ -223,7 +225,7 @@ impl Seat {
                 (holder.place, holder.pid) = (index, leases.holder_pid(Holder::Place(index)));
             }
             tell(attached_ns, Fate::Attached, &self.holder);
-            self.attached_ns = attached_ns;
+            (self.attached_ns, self.known) = (attached_ns, self.holder.clone());
         }
     }
 

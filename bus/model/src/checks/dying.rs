@@ -84,20 +84,22 @@ fn check(size: Size, bound: usize, heir: bool) {
 }
 
 pub(crate) fn a_reader_may_die_at_any_step() {
-    check(Size::new(1, 1, 1, 3, 2), 2, true);
+    check(Size::new(1, 1, 1, 3, 1), 2, true);
     check(Size::new(1, 2, 1, 4, 2), 1, true);
     check(Size::new(1, 1, 2, 4, 2), 1, true);
-    check(Size::new(1, 1, 1, 3, 2), 2, false);
+    check(Size::new(1, 1, 1, 3, 2), 1, false);
 }
 
 pub(crate) fn a_reader_may_die_where_slots_are_few() {
-    check(Size::new(1, 1, 1, 3, 2).without_slots(1), 2, true);
+    check(Size::new(1, 1, 1, 3, 1).without_slots(1), 2, true);
     check(Size::new(1, 2, 1, 4, 2).without_slots(1), 1, true);
     check(Size::new(1, 1, 2, 4, 2).without_slots(2), 1, true);
-    check(Size::new(1, 1, 1, 3, 2).without_slots(1), 2, false);
+    check(Size::new(1, 1, 1, 3, 2).without_slots(1), 1, false);
 }
 
 pub(crate) fn heavy_death_of_a_reader() {
+    check(Size::new(1, 1, 1, 3, 2), 2, true);
+    check(Size::new(1, 1, 1, 3, 2).without_slots(1), 2, true);
     check(Size::new(1, 1, 1, 4, 2), 2, true);
     check(Size::new(1, 2, 1, 4, 2), 2, true);
     check(Size::new(1, 1, 2, 3, 2).without_slots(2), 2, true);

@@ -61,8 +61,8 @@ fn check(size: Size, bound: usize) {
 }
 
 pub(crate) fn a_publisher_may_die_at_any_step() {
-    check(Size::new(1, 1, 1, 4, 2), 2);
-    check(Size::new(1, 2, 1, 4, 2), 2);
+    check(Size::new(1, 1, 1, 4, 1), 2);
+    check(Size::new(1, 2, 1, 4, 1), 2);
 }
 
 pub(crate) fn heavy_death_of_a_publisher() {

@@ -2,7 +2,9 @@
 #![forbid(unsafe_code)]
 
 mod actor;
+mod check;
 mod demo;
+mod doctor;
 mod ls;
 mod rm;
 mod soak;
@@ -37,6 +39,10 @@ enum Command {
     Ls(ls::Arguments),
     /// Removes streams that nobody publishes: what crashed runs left.
     Rm(rm::Arguments),
+    /// Checks a config: slots, memory, and what each setting guarantees.
+    Check(check::Arguments),
+    /// Checks whether this machine is fit for the streams of a config, and says what mends what is not.
+    Doctor(doctor::Arguments),
     /// Shows all streams live: rates, ages, drops, and who is to blame.
     Top(top::Arguments),
     /// Runs streams for a long time under fire, or calmly, and reports each frame that was lost, and to whom.
@@ -56,6 +62,8 @@ fn main() -> ExitCode {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Ls(arguments) => ls::run(&arguments),
         Command::Rm(arguments) => rm::run(&arguments),
+        Command::Check(arguments) => check::run(&arguments),
+        Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Top(arguments) => top::run(&arguments),
         Command::Soak(arguments) => soak::run(&arguments),
         Command::SoakGuard(arguments) => soak::guard::run(&arguments),

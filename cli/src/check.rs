@@ -66,8 +66,21 @@ fn print(out: &mut impl Write, config: &Config, demand: &Demand) -> std::io::Res
     let plural = if count == 1 { "" } else { "s" };
     writeln!(out, "{}: bus {}, {count} stream{plural}", config.origin, config.bus.name)?;
     print_guarantees(out, &guarantees::of_bus(&config.bus))?;
-    for (stream, demand) in streams(config, demand) {
+    let all: Vec<_> = streams(config, demand)
+        .map(|(stream, demand)| (stream, demand, guarantees::of_stream(stream, &demand.geometry)))
+        .collect();
+    // What all have in common is said once.
+    let is_common = |guarantee: &Guarantee| count > 1 && all.iter().all(|(.., others)| others.contains(guarantee));
+    for (stream, demand, guarantees) in &all {
         print_stream(out, stream, demand)?;
+        let own: Vec<_> = guarantees.iter().filter(|guarantee| !is_common(guarantee)).cloned().collect();
+        print_guarantees(out, &own)?;
+    }
+    let common = all.first().map_or(&[][..], |(.., guarantees)| guarantees);
+    let common: Vec<_> = common.iter().filter(|guarantee| is_common(guarantee)).cloned().collect();
+    if !common.is_empty() {
+        writeln!(out, "\nall streams")?;
+        print_guarantees(out, &common)?;
     }
     writeln!(
         out,
@@ -105,7 +118,7 @@ fn print_stream(out: &mut impl Write, stream: &StreamConfig, demand: &StreamDema
             "  memory  not known: the program's type decides how large a record is; size = BYTES says it here"
         )?;
     }
-    print_guarantees(out, &guarantees::of_stream(stream, geometry))
+    Ok(())
 }
 
 fn print_guarantees(out: &mut impl Write, guarantees: &[Guarantee]) -> std::io::Result<()> {
@@ -260,6 +273,16 @@ mod tests {
         let stream = |rest: &str| printed(&format!("[bus]\nname = \"b\"\n[streams.s]\nsize = 1_048_576\n{rest}\n"));
         assert!(stream("history = 10").contains("(12 slots), 27 MiB at most (27 slots)"), "{}", stream("history = 10"));
         assert!(stream("prefault = \"all\"").contains("quick viewers (18 slots)"), "{}", stream("prefault = \"all\""));
+    }
+
+    #[test]
+    fn what_all_streams_have_in_common_is_said_once() {
+        let two = "[bus]\nname = \"b\"\n[streams.a]\nsize = 9\n[streams.c]\nsize = 9\nhistory = 4\n";
+        let text = printed(two);
+        assert_eq!((text.matches("lock = false").count(), text.matches("history = ").count()), (1, 2), "{text}");
+        let common = text.find("\nall streams\n").unwrap();
+        assert!(text.find("lock = false").unwrap() > common && text.find("history = 4").unwrap() < common, "{text}");
+        assert!(!printed(framebus_config::presets::DEMO).contains("all streams"));
     }
 
     #[test]

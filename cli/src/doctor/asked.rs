@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::atomic::AtomicU32;
 
 use nix::unistd::{Group, User};
+use rustix::fs::Access;
 use rustix::process::{Resource, getrlimit};
 use rustix::thread::futex::{self, Wait, WaitFlags, WaitPtr, WaitvFlags};
 use rustix::time::{ClockId, clock_getres};
@@ -58,6 +59,8 @@ pub struct Room {
     pub free_bytes: u64,
     /// 0: it has no limit of its own (ramfs).
     pub total_bytes: u64,
+    /// This process may make files in the directory; or, where it is missing, may make it.
+    pub writable: bool,
 }
 
 impl Asked {
@@ -133,5 +136,6 @@ fn room(root: &Root, directory: &Path) -> Option<Room> {
     let existing = path.ancestors().find(|path| path.exists())?;
     let status = rustix::fs::statvfs(existing).ok()?;
     let bytes = |blocks: u64| blocks.saturating_mul(status.f_frsize);
-    Some(Room { free_bytes: bytes(status.f_bavail), total_bytes: bytes(status.f_blocks) })
+    let writable = rustix::fs::access(existing, Access::WRITE_OK | Access::EXEC_OK).is_ok();
+    Some(Room { free_bytes: bytes(status.f_bavail), total_bytes: bytes(status.f_blocks), writable })
 }

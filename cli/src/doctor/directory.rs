@@ -20,7 +20,7 @@ pub fn directory(root: &Root, asked: &Asked, demand: &Demand, place: &Place) -> 
     );
     let Some(directory) = demand.directory() else { return finding.ok("not used: no stream is made of files") };
     let shown = directory.display();
-    let Some(Room { free_bytes, total_bytes }) = asked.room else {
+    let Some(Room { free_bytes, total_bytes, writable }) = asked.room else {
         return finding.not_checked(format!("the file system of {shown} can not be looked at"));
     };
     let ours = files_bytes(root, directory, demand);
@@ -35,6 +35,15 @@ pub fn directory(root: &Root, asked: &Asked, demand: &Demand, place: &Place) -> 
         0 => format!("{shown}: no limit"),
         total => format!("{shown}: {} of {} free", words(free_bytes), words(total)),
     };
+    if !writable {
+        return finding
+            .failure(format!("{found}, but {} may make nothing there", asked.user))
+            .remedy("now", format!("sudo install -d -m 1777 {shown}"))
+            .remedy(
+                "for good",
+                format!("echo 'd {shown} 1777 root root' | sudo tee -a /etc/tmpfiles.d/framebus.conf"),
+            );
+    }
     // A file system without a size has no blocks.
     if total_bytes != 0 && free_bytes.saturating_add(ours) < needed {
         let mib = (total_bytes - free_bytes.min(total_bytes) + needed - ours.min(needed)).div_ceil(1 << 20);
@@ -86,7 +95,7 @@ mod tests {
 
     fn found(mounts: &str, free_mib: u64, place: &Place) -> Finding {
         let mut asked = asked();
-        asked.room = Some(Room { free_bytes: free_mib << 20, total_bytes: 64 << 20 });
+        asked.room = Some(Room { free_bytes: free_mib << 20, total_bytes: 64 << 20, writable: true });
         let machine = Machine::new().with("/proc/self/mountinfo", &format!("{DISK}{mounts}"));
         directory(&machine.root(), &asked, &file_demand("/dev/shm/framebus"), place)
     }
@@ -110,15 +119,25 @@ mod tests {
     #[test]
     fn what_the_streams_have_already_is_not_needed_again_and_without_a_size_there_is_always_room() {
         let mut asked = asked();
-        asked.room = Some(Room { free_bytes: 1 << 20, total_bytes: 64 << 20 });
+        asked.room = Some(Room { free_bytes: 1 << 20, total_bytes: 64 << 20, writable: true });
         let machine = Machine::new().with("/proc/self/mountinfo", TMPFS);
         let machine = machine.with("/dev/shm/framebus/lab/camera/frames", &"x".repeat(18 << 20));
         let demand = file_demand("/dev/shm/framebus");
         assert_eq!(directory(&machine.root(), &asked, &demand, &host()).verdict, Verdict::Ok);
-        asked.room = Some(Room { free_bytes: 0, total_bytes: 0 });
+        asked.room = Some(Room { free_bytes: 0, total_bytes: 0, writable: true });
         assert_eq!(directory(&Machine::new().root(), &asked, &demand, &host()).found, "/dev/shm/framebus: no limit");
         asked.room = None;
         assert_eq!(directory(&Machine::new().root(), &asked, &demand, &host()).verdict, Verdict::NotChecked);
+    }
+
+    #[test]
+    fn a_directory_that_we_may_not_write_is_a_failure() {
+        let mut asked = asked();
+        asked.room = Some(Room { free_bytes: 1 << 30, total_bytes: 1 << 30, writable: false });
+        let closed = directory(&Machine::new().root(), &asked, &file_demand("/run/framebus"), &host());
+        assert_eq!((closed.verdict, closed.found.contains("robot may make nothing there")), (Verdict::Failure, true));
+        assert!(closed.commands().starts_with("now: sudo install -d -m 1777 /run/framebus\n"), "{}", closed.commands());
+        assert!(closed.commands().contains("'d /run/framebus 1777 root root' | sudo tee -a /etc/tmpfiles.d/"));
     }
 
     #[test]

@@ -41,7 +41,7 @@ pub fn huge_pages(root: &Root, demand: &Demand) -> Finding {
     let advise = |finding: Finding| {
         finding.remedy("now", format!("echo advise | sudo tee {DIRECTORY}/shmem_enabled")).remedy(
             "for good",
-            format!("echo 'w {DIRECTORY}/shmem_enabled - - - - advise' | sudo tee /etc/tmpfiles.d/framebus.conf"),
+            format!("echo 'w {DIRECTORY}/shmem_enabled - - - - advise' | sudo tee -a /etc/tmpfiles.d/framebus.conf"),
         )
     };
     if shared == "deny" {
@@ -113,7 +113,7 @@ mod tests {
         assert_eq!(
             some.commands(),
             "now: echo advise | sudo tee /sys/kernel/mm/transparent_hugepage/shmem_enabled\n\
-             for good: echo 'w /sys/kernel/mm/transparent_hugepage/shmem_enabled - - - - advise' | sudo tee \
+             for good: echo 'w /sys/kernel/mm/transparent_hugepage/shmem_enabled - - - - advise' | sudo tee -a \
              /etc/tmpfiles.d/framebus.conf\n\
              config: prefault = \"all\"\n"
         );

@@ -125,7 +125,8 @@ fn title(demand: &Demand) -> String {
         },
     );
     let (all, touched) = (words(demand.all_bytes()), words(demand.touched_bytes()));
-    format!("{}: {count} stream{plural} ({kind}), {touched} with quick viewers, {all} at most", demand.origin)
+    let memory = if all == touched { all } else { format!("{touched} with quick viewers, {all} at most") };
+    format!("{}: {count} stream{plural} ({kind}), {memory}", demand.origin)
 }
 
 fn summary(demand: &Demand, findings: &[Finding]) -> Value {
@@ -185,6 +186,8 @@ mod tests {
         let findings = findings(&well().root(), &demand("", ""), &asked(), Some(&[]));
         let names: std::collections::BTreeSet<_> = findings.iter().map(|finding| finding.check).collect();
         assert_eq!(names.len(), findings.len());
+        let documented = include_str!("../../../docs/doctor.md");
+        assert!(names.iter().all(|name| documented.contains(&format!("`{name}`"))), "docs/doctor.md has {names:?}");
         for finding in &findings {
             let json = finding.json();
             for key in ["kind", "check", "verdict", "found", "expected", "why"] {

@@ -3,6 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+/// The kernel's first user namespace (`PROC_USER_INIT_INO` in linux/proc_ns.h).
+const FIRST_USER: &str = "user:[4026531837]";
+
 /// Where `/` is.
 #[derive(Clone, Debug)]
 pub struct Root(PathBuf);
@@ -68,9 +71,40 @@ impl Root {
         self.field_bytes("/proc/self/smaps", "KernelPageSize").unwrap_or(4096)
     }
 
-    /// Whether this process has a capability, by its number (capabilities(7)).
+    /// Whether this process has a capability, by its number (capabilities(7)). In a user namespace of its own (rootless
+    /// containers) it has them over that alone, so for the machine it has none.
     pub fn has_capability(&self, number: u32) -> bool {
+        if self.link("/proc/self/ns/user").is_some_and(|link| link != FIRST_USER) {
+            return false;
+        }
         let set = self.field("/proc/self/status", "CapEff").and_then(|hex| u64::from_str_radix(&hex, 16).ok());
         set.is_some_and(|set| set >> number & 1 == 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::Machine;
+
+    #[test]
+    fn capabilities_of_a_user_namespace_do_not_count() {
+        let machine = |user: &str| {
+            Machine::new()
+                .with("/proc/self/status", "CapEff:\t0000000000800000\n")
+                .with_link("/proc/self/ns/user", user)
+        };
+        let first = machine("user:[4026531837]");
+        assert_eq!([22, 23].map(|number| first.root().has_capability(number)), [false, true]);
+        assert!(!machine("user:[4026532000]").root().has_capability(23));
+    }
+
+    #[test]
+    fn fields_are_read_by_their_whole_name_and_with_their_unit() {
+        let machine = Machine::new().with("/proc/meminfo", "MemAvailableX: 1 kB\nMemAvailable:  2 kB\nPages: 3\n");
+        let bytes = |name| machine.root().field_bytes("/proc/meminfo", name);
+        assert_eq!((bytes("MemAvailable"), bytes("Pages"), bytes("None")), (Some(2048), None, None));
+        assert_eq!(machine.root().page_bytes(), 4096, "where nothing tells");
+        let large = Machine::new().with("/proc/self/smaps", "0-1 r\nKernelPageSize:       64 kB\n");
+        assert_eq!(large.root().page_bytes(), 65536);
     }
 }

@@ -82,7 +82,7 @@ mod tests {
         for (cpu, governor) in governors.iter().enumerate() {
             machine = machine.with(&format!("{CPUS}/cpu{cpu}/cpufreq/scaling_governor"), governor);
         }
-        super::governor(&machine.root())
+        governor(&machine.root())
     }
 
     #[test]

@@ -103,7 +103,7 @@ pub fn shmmni(root: &Root, demand: &Demand, place: &Place) -> Finding {
         false => finding.ok(found),
         true => finding
             .failure(format!("{found}, {needed} needed"))
-            .remedy("look first", "ipcs -m; framebus gc")
+            .remedy_if(used > 0, "look first", "ipcs -m; framebus gc")
             .sysctl("kernel.shmmni", &(used + needed).next_power_of_two().max(4096).to_string(), place.has_own_ipc()),
     }
 }

@@ -53,7 +53,7 @@ pub fn semaphores(root: &Root, demand: &Demand, place: &Place) -> Finding {
     });
     finding
         .failure(found)
-        .remedy_if(in_all < needed || sets < needed_sets, "look first", "ipcs -s; framebus gc")
+        .remedy_if(used > 0 && (in_all < needed || sets < needed_sets), "look first", "ipcs -s; framebus gc")
         .sysctl("kernel.sem", &raised.join(" "), place.has_own_ipc())
 }
 

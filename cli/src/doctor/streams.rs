@@ -147,7 +147,7 @@ pub fn keys(root: &Root, asked: &Asked, present: Option<&[Present]>, demand: &De
     }
     let finding = finding.figure("taken", taken.clone());
     match taken.is_empty() {
-        true => finding.ok(format!("free or their own, of {} streams", demand.streams.len())),
+        true => finding.ok("free, or the streams' own"),
         false => removals.into_iter().fold(
             finding.failure(taken.join("; ")).remedy("config", "another name of the stream, or of the bus"),
             |finding, removal| finding.remedy("if it is stale", format!("sudo {removal}")),

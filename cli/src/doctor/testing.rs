@@ -78,7 +78,7 @@ pub fn asked() -> Asked {
         realtime: Ok(()),
         waitv: Ok(()),
         timer_ns: 1,
-        room: Some(Room { free_bytes: 8 << 30, total_bytes: 8 << 30 }),
+        room: Some(Room { free_bytes: 8 << 30, total_bytes: 8 << 30, writable: true }),
     }
 }
 

@@ -109,7 +109,7 @@ fn group(asked: Option<&str>, own: u32) -> Option<GroupEntry> {
 fn realtime() -> Result<(), String> {
     let policy = ThreadSchedulePolicy::Realtime(RealtimeThreadSchedulePolicy::Fifo);
     let attempt = || {
-        let least = ThreadPriority::Crossplatform(1_u8.try_into().map_err(|error| format!("{error}"))?);
+        let least = ThreadPriority::Crossplatform(1_u8.try_into().map_err(|error: String| error)?);
         set_thread_priority_and_policy(thread_native_id(), least, policy).map_err(|error| match error {
             thread_priority::Error::OS(number) => std::io::Error::from_raw_os_error(number).to_string(),
             other => format!("{other:?}"),

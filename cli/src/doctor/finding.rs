@@ -116,8 +116,7 @@ impl Finding {
             .remedy("for good", format!("echo '{name} = {value}' | sudo tee -a /etc/sysctl.d/60-framebus.conf"))
     }
 
-    /// A limit of a user (setrlimit(2)): by limits.conf(5), of a systemd unit, of a container. `docker` is null where it has
-    /// none.
+    /// A limit of a user (setrlimit(2)): by limits.conf(5), of a systemd unit, of a container.
     pub fn user_limit(self, user: &str, name: &str, value: &str, unit: &str, docker: &str) -> Self {
         self.remedy(
             "next login",

@@ -28,7 +28,7 @@ fn setting(root: &Root) -> Option<(bool, String)> {
     }
     drop_ins.sort();
     let files = main.into_iter().chain(drop_ins.into_iter().map(|(_, file)| file));
-    files.filter_map(|file| Some((remove_ipc(&root.text(&file)?)?, file))).last()
+    files.filter_map(|file| Some((remove_ipc(&root.text(&file)?)?, file))).next_back()
 }
 
 /// The last value in the section `[Login]`.

@@ -169,6 +169,12 @@ mod tests {
         );
         assert!(tight.commands().contains("docker run --memory=531m"), "{}", tight.commands());
         assert!(tight.commands().contains("MemoryMax=531M"), "{}", tight.commands());
+        let unlimited = available(100)
+            .with("/proc/self/cgroup", "4:memory:/\n")
+            .with("/sys/fs/cgroup/memory/memory.limit_in_bytes", "9223372036854771712")
+            .with("/sys/fs/cgroup/memory/memory.usage_in_bytes", "1");
+        let found = memory(&unlimited.root(), &demand("", ""));
+        assert_eq!((found.verdict, &found.figures["group_available_bytes"]), (Verdict::Ok, &serde_json::Value::Null));
         let old = available(100)
             .with("/proc/self/cgroup", "4:memory:/pod\n")
             .with("/sys/fs/cgroup/memory/memory.limit_in_bytes", "9223372036854771712")

@@ -16,9 +16,7 @@ use crate::doctor::demand::{Demand, StreamDemand, touched_slots};
 use crate::top::format::memory;
 use guarantees::Guarantee;
 
-/// Checks a config, and prints what it comes to: slots, memory, and what each setting guarantees.
-///
-/// Exit codes: 0 it can be used, 2 it has mistakes, which are told all at once.
+/// Which config.
 #[derive(clap::Args)]
 pub struct Arguments {
     /// The config, or - for standard input [default: $FRAMEBUS_CONFIG, ./framebus.toml, or the built-in demo].

@@ -40,8 +40,13 @@ enum Command {
     /// Removes streams that nobody publishes: what crashed runs left.
     Rm(rm::Arguments),
     /// Checks a config: slots, memory, and what each setting guarantees.
+    ///
+    /// Exit codes: 0 it can be used, 2 it has mistakes, which are told all at once.
     Check(check::Arguments),
     /// Checks whether this machine is fit for the streams of a config, and says what mends what is not.
+    ///
+    /// It changes nothing. Exit codes: 0 all is well, or warnings only; 1 a failure; 2 the command line or the config is at
+    /// fault.
     Doctor(doctor::Arguments),
     /// Shows all streams live: rates, ages, drops, and who is to blame.
     Top(top::Arguments),

@@ -48,9 +48,7 @@ use streams::Present;
 
 pub use access::rights;
 
-/// Checks whether this machine is fit for the streams of a config, and says what mends what is not. It changes nothing.
-///
-/// Exit codes: 0 all is well, or warnings only; 1 a failure; 2 the command line or the config is at fault.
+/// For which config, and how it is told.
 #[derive(clap::Args)]
 pub struct Arguments {
     /// The config [default: $FRAMEBUS_CONFIG, ./framebus.toml, or the built-in demo].

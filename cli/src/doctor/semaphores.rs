@@ -38,8 +38,9 @@ pub fn semaphores(root: &Root, demand: &Demand, place: &Place) -> Finding {
         .figure("semmni", sets)
         .figure("used_sets", used_sets)
         .figure("used_semaphores", used);
+    let plural = if used_sets == 1 { "" } else { "s" };
     let found = format!(
-        "SEMMSL {a_set}, SEMMNS {in_all}, SEMOPM {operations}, SEMMNI {sets}; others have {used} in {used_sets} sets"
+        "SEMMSL {a_set}, SEMMNS {in_all}, SEMOPM {operations}, SEMMNI {sets}; others have {used} in {used_sets} set{plural}"
     );
     let (needed, needed_sets) = (used + streams * SEMAPHORES, used_sets + streams);
     // Where there are no streams of this kind, whatever is allowed will do.

@@ -61,7 +61,7 @@ pub fn stale(present: Option<&[Present]>, demand: &Demand) -> Finding {
         .figure("stale_bytes", bytes);
     if stale.is_empty() {
         let plural = if present.len() == 1 { "" } else { "s" };
-        return finding.ok(format!("none of {} stream{plural}", present.len()));
+        return finding.ok(format!("none ({} stream{plural} in all)", present.len()));
     }
     let named: Vec<String> =
         stale.iter().take(NAMED).map(|stream| format!("{} ({})", stream.name, memory(stream.resident_bytes))).collect();
@@ -170,7 +170,7 @@ mod tests {
     fn what_nobody_uses_is_named_with_its_size() {
         let living = [present("lab/camera", true, 0), present("lab/old", false, 1)];
         let ok = stale(Some(&living), &demand("", ""));
-        assert_eq!((ok.verdict, ok.found.as_str()), (Verdict::Ok, "none of 2 streams"));
+        assert_eq!((ok.verdict, ok.found.as_str()), (Verdict::Ok, "none (2 streams in all)"));
         let dead = [present("lab/camera", false, 0), present("a/b", true, 1), present("x/y", false, 0)];
         let found = stale(Some(&dead), &demand("", ""));
         assert_eq!(found.verdict, Verdict::Warning);

@@ -5,12 +5,16 @@
 
 #[path = "programs/actor.rs"]
 mod actor;
+#[path = "programs/check.rs"]
+mod check;
 #[path = "programs/config.rs"]
 mod config;
 #[path = "programs/crashes.rs"]
 mod crashes;
 #[path = "programs/demo.rs"]
 mod demo;
+#[path = "programs/doctor.rs"]
+mod doctor;
 #[path = "programs/exec.rs"]
 mod exec;
 #[path = "programs/harness.rs"]

@@ -2,7 +2,9 @@
 #![forbid(unsafe_code)]
 
 mod actor;
+mod check;
 mod demo;
+mod doctor;
 mod ls;
 mod rm;
 mod soak;
@@ -37,6 +39,15 @@ enum Command {
     Ls(ls::Arguments),
     /// Removes streams that nobody publishes: what crashed runs left.
     Rm(rm::Arguments),
+    /// Checks a config: slots, memory, and what each setting guarantees.
+    ///
+    /// Exit codes: 0 it can be used, 2 it has mistakes, which are told all at once.
+    Check(check::Arguments),
+    /// Checks whether this machine is fit for the streams of a config, and says what mends what is not.
+    ///
+    /// It changes nothing. Exit codes: 0 all is well, or warnings only; 1 a failure; 2 the command line or the config is at
+    /// fault.
+    Doctor(doctor::Arguments),
     /// Shows all streams live: rates, ages, drops, and who is to blame.
     Top(top::Arguments),
     /// Runs streams for a long time under fire, or calmly, and reports each frame that was lost, and to whom.
@@ -56,6 +67,8 @@ fn main() -> ExitCode {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Ls(arguments) => ls::run(&arguments),
         Command::Rm(arguments) => rm::run(&arguments),
+        Command::Check(arguments) => check::run(&arguments),
+        Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Top(arguments) => top::run(&arguments),
         Command::Soak(arguments) => soak::run(&arguments),
         Command::SoakGuard(arguments) => soak::guard::run(&arguments),

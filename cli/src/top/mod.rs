@@ -11,7 +11,7 @@
 
 mod cells;
 mod detail;
-mod format;
+pub(crate) mod format;
 mod history;
 mod look;
 mod paint;

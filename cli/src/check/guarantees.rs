@@ -1,0 +1,307 @@
+//! What each setting of a config guarantees, in a sentence.
+//!
+//! A setting is a line of [`of_bus`] or [`of_stream`]; whoever adds a key to the config adds its line there.
+
+use framebus::{Backend, Geometry, OnFull, Prefault, Slots, Wait};
+use framebus_config::{BusConfig, StreamConfig};
+use serde::Serialize;
+
+use crate::doctor::rights;
+
+/// A setting, and what it comes to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Guarantee {
+    pub key: &'static str,
+    /// As it would stand in the file; `None` where it is not set and has no default.
+    pub value: Option<String>,
+    #[serde(rename = "guarantee")]
+    pub sentence: String,
+}
+
+impl Guarantee {
+    /// As it would stand in the file.
+    pub fn setting(&self) -> String {
+        match &self.value {
+            Some(value) => format!("{} = {value}", self.key),
+            None => format!("no {}", self.key),
+        }
+    }
+}
+
+fn guarantee(key: &'static str, value: impl Into<Option<String>>, sentence: impl Into<String>) -> Guarantee {
+    Guarantee { key, value: value.into(), sentence: sentence.into() }
+}
+
+fn quoted(word: &str) -> String {
+    format!("{word:?}")
+}
+
+/// Of the table `[bus]`.
+pub fn of_bus(bus: &BusConfig) -> Vec<Guarantee> {
+    let (kind, backend) = match &bus.backend {
+        Backend::File { directory } => (
+            "file",
+            format!(
+                "files in {}: processes that have this directory meet, in any IPC namespace; slots take memory at once",
+                directory.display()
+            ),
+        ),
+        _ => ("sysv", "processes of one IPC namespace meet; slots take memory when they are first used".to_owned()),
+    };
+    vec![
+        guarantee("backend", quoted(kind), backend),
+        guarantee("mode", format!("\"{:04o}\"", bus.mode), mode(bus)),
+        guarantee("group", bus.group.as_deref().map(quoted), group(bus)),
+    ]
+}
+
+fn mode(bus: &BusConfig) -> String {
+    let (group, others) = (bus.mode >> 3 & 6, bus.mode & 6);
+    match (group, others) {
+        (0, 0) => "only the publisher's user may publish and subscribe".to_owned(),
+        _ => format!(
+            "only the publisher's user may publish; the group may {}, others may {}",
+            rights(group),
+            rights(others)
+        ),
+    }
+}
+
+fn group(bus: &BusConfig) -> String {
+    match (&bus.group, bus.mode >> 3 & 6) {
+        (Some(_), 0) => "without effect: the mode gives the group nothing".to_owned(),
+        (Some(group), bits) => format!("who is in {group} may {}", rights(bits)),
+        (None, 0) => "without effect either way: the mode gives the group nothing".to_owned(),
+        (None, bits) => format!("who is in the group of the publisher's process may {}", rights(bits)),
+    }
+}
+
+/// Of a table `[streams.NAME]`.
+pub fn of_stream(stream: &StreamConfig, geometry: &Geometry) -> Vec<Guarantee> {
+    let options = &stream.options;
+    vec![
+        guarantee("slots", slots_value(options.slots), slots(stream, geometry)),
+        guarantee("on_full", on_full_value(options.on_full), on_full(options.on_full)),
+        guarantee("history", options.history.to_string(), history(stream)),
+        guarantee("max_subscribers", options.max_subscribers.to_string(), max_subscribers(options.max_subscribers)),
+        guarantee("max_held", options.max_held.to_string(), max_held(options.max_held)),
+        guarantee("wait", wait_value(stream), wait(stream)),
+        guarantee("prefault", prefault_value(options.prefault), prefault(options.prefault)),
+        guarantee("huge_pages", options.huge_pages.to_string(), huge_pages(options.huge_pages)),
+        guarantee("lock", options.lock.to_string(), lock(options.lock)),
+        guarantee("persist", options.persist.to_string(), persist(options.persist)),
+    ]
+}
+
+fn slots_value(slots: Slots) -> String {
+    match slots {
+        Slots::Auto => quoted("auto"),
+        Slots::Exactly(slots) => slots.to_string(),
+    }
+}
+
+fn slots(stream: &StreamConfig, geometry: &Geometry) -> String {
+    if geometry.never_full() {
+        return "the publisher always finds a free slot, whatever subscribers do".to_owned();
+    }
+    // The window is never given away, so what is left of it and of pins must be one slot at least.
+    let held = geometry.slots() - geometry.history();
+    let then = if stream.options.on_full == OnFull::Drop { "is refused" } else { "has to wait" };
+    let plural = if held == 1 { "" } else { "s" };
+    format!("a frame {then} while subscribers hold {held} frame{plural} older than those of the history")
+}
+
+fn on_full_value(on_full: OnFull) -> String {
+    match on_full {
+        OnFull::Drop => quoted("drop"),
+        OnFull::Wait(patience) => format!("\"wait\", wait_ms = {}", patience.as_millis()),
+    }
+}
+
+fn on_full(on_full: OnFull) -> String {
+    match on_full {
+        OnFull::Drop => {
+            "the publisher never waits: without a free slot the frame is dropped, and counted against who holds \
+                         the slots"
+                .to_owned()
+        }
+        OnFull::Wait(patience) => format!(
+            "a lossless subscriber gets every frame: the publisher waits for it, and for a slot, up to {} ms a frame, then drops \
+             the frame",
+            patience.as_millis()
+        ),
+    }
+}
+
+fn history(stream: &StreamConfig) -> String {
+    let history = stream.options.history;
+    if history == 1 {
+        return "only the newest frame can be taken: it is never old, and who is slower skips".to_owned();
+    }
+    let late = stream.options.rate.map_or(String::new(), |rate| {
+        format!(", {} at the nominal rate", framebus_program::duration(rate.time_of(history.into()).as_nanos() as u64))
+    });
+    format!("the newest {history} frames can be taken: who wants each one misses none until it is so far behind{late}")
+}
+
+fn max_subscribers(most: u32) -> String {
+    match most {
+        1 => "one may subscribe at a time; another is refused, and told who has the place".to_owned(),
+        most => format!("{most} may subscribe at a time; one more is refused, and told who has the places"),
+    }
+}
+
+fn max_held(most: u32) -> String {
+    let plural = if most == 1 { "" } else { "s" };
+    format!("a subscriber may keep {most} frame{plural} at a time, as long as it likes; they do not change meanwhile")
+}
+
+fn wait_value(stream: &StreamConfig) -> Option<String> {
+    Some(match stream.wait? {
+        Wait::Spin => quoted("spin"),
+        Wait::Predict => match stream.spin_budget_percent {
+            Some(percent) => format!("\"predict\", spin_budget_percent = {percent}"),
+            None => quoted("predict"),
+        },
+        _ => quoted("block"),
+    })
+}
+
+fn wait(stream: &StreamConfig) -> String {
+    match stream.wait {
+        None => "each program decides: viewers predict, the library blocks".to_owned(),
+        Some(Wait::Spin) => "subscribers have a frame at once, and take a whole core each while they wait".to_owned(),
+        Some(Wait::Predict) => {
+            let percent = stream.spin_budget_percent.unwrap_or(framebus::DEFAULT_SPIN_BUDGET_PERCENT);
+            format!(
+                "subscribers sleep until shortly before a frame is due and poll from there, for {percent} % of a core at \
+                 most; a late frame finds them asleep"
+            )
+        }
+        Some(_) => "subscribers sleep until a frame is there: no CPU while they wait, tens of µs to wake up".to_owned(),
+    }
+}
+
+fn prefault_value(prefault: Prefault) -> String {
+    quoted(match prefault {
+        Prefault::Off => "off",
+        Prefault::Warm => "warm",
+        Prefault::All => "all",
+    })
+}
+
+fn prefault(prefault: Prefault) -> &'static str {
+    match prefault {
+        Prefault::Off => "nothing is paid at the start: the first frame in each slot costs page faults",
+        Prefault::Warm => "no page faults in the first three slots; in any other, at its first frame",
+        Prefault::All => "no frame ever costs a page fault; all slots take memory at the start",
+    }
+}
+
+fn huge_pages(asked: bool) -> &'static str {
+    match asked {
+        false => "pages of 4 KiB",
+        true => {
+            "pages of 2 MiB where the kernel gives them: starting is quicker, frames are a little cheaper; it may refuse"
+        }
+    }
+}
+
+fn lock(asked: bool) -> &'static str {
+    match asked {
+        false => "frames may be swapped out where memory is short",
+        true => {
+            "frames are never swapped out; the whole stream counts against ulimit -l, beyond which it does not open"
+        }
+    }
+}
+
+fn persist(asked: bool) -> &'static str {
+    match asked {
+        false => "a clean end of the publisher removes the stream, and the next one begins at 1; a crash does not",
+        true => "the stream, its last frames and its numbers stay when the publisher ends, until framebus rm",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use framebus_config::Config;
+
+    fn config(bus: &str, stream: &str) -> Config {
+        let text = format!("[bus]\nname = \"b\"\n{bus}\n[streams.s]\nsize = 100\n{stream}\n");
+        Config::parse(&text, "x").unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// What is said of a key.
+    fn said(stream: &str, key: &str) -> String {
+        let config = config("", stream);
+        let stream = &config.streams["s"];
+        let guarantees = of_stream(stream, &Geometry::of(&stream.options).unwrap());
+        let found = guarantees.into_iter().find(|guarantee| guarantee.key == key).unwrap();
+        format!("{}: {}", found.setting(), found.sentence)
+    }
+
+    fn said_of_bus(bus: &str, key: &str) -> String {
+        let found = of_bus(&config(bus, "").bus).into_iter().find(|guarantee| guarantee.key == key).unwrap();
+        format!("{}: {}", found.setting(), found.sentence)
+    }
+
+    #[test]
+    fn enough_slots_guarantee_a_free_one_and_fewer_say_when_there_is_none() {
+        const ALWAYS: &str = "the publisher always finds a free slot, whatever subscribers do";
+        assert_eq!(said("", "slots"), format!("slots = \"auto\": {ALWAYS}"));
+        assert_eq!(said("slots = 18", "slots"), format!("slots = 18: {ALWAYS}"));
+        assert_eq!(
+            said("slots = 3", "slots"),
+            "slots = 3: a frame is refused while subscribers hold 2 frames older than those of the history"
+        );
+        assert!(said("slots = 3\non_full = \"wait\"", "slots").contains("a frame has to wait while"));
+    }
+
+    #[test]
+    fn each_setting_says_what_it_is_for() {
+        for (stream, key, expected) in [
+            ("", "on_full", "on_full = \"drop\": the publisher never waits"),
+            (
+                "on_full = \"wait\"\nwait_ms = 50",
+                "on_full",
+                "\"wait\", wait_ms = 50: a lossless subscriber gets every frame",
+            ),
+            ("", "history", "history = 1: only the newest frame"),
+            ("history = 200\nrate_hz = 200", "history", "history = 200: the newest 200 frames"),
+            ("history = 200\nrate_hz = 200", "history", "so far behind, 1.0 s at the nominal rate"),
+            ("max_subscribers = 1", "max_subscribers", "one may subscribe at a time"),
+            ("", "max_held", "may keep 2 frames at a time"),
+            ("", "wait", "no wait: each program decides"),
+            ("wait = \"spin\"", "wait", "wait = \"spin\": subscribers have a frame at once"),
+            ("wait = \"predict\"", "wait", "for 2 % of a core at most"),
+            ("wait = \"predict\"\nspin_budget_percent = 7.5", "wait", "for 7.5 % of a core at most"),
+            ("wait = \"block\"", "wait", "wait = \"block\": subscribers sleep until a frame is there"),
+            ("prefault = \"all\"", "prefault", "no frame ever costs a page fault"),
+            ("lock = true", "lock", "never swapped out"),
+            ("persist = true", "persist", "stay when the publisher ends"),
+            ("huge_pages = true", "huge_pages", "it may refuse"),
+        ] {
+            assert!(said(stream, key).contains(expected), "{expected:?} in {}", said(stream, key));
+        }
+    }
+
+    #[test]
+    fn mode_and_group_say_who_may_do_what() {
+        assert_eq!(said_of_bus("", "mode"), "mode = \"0600\": only the publisher's user may publish and subscribe");
+        assert_eq!(
+            said_of_bus("mode = \"0664\"", "mode"),
+            "mode = \"0664\": only the publisher's user may publish; the group may subscribe, others may only observe"
+        );
+        assert_eq!(
+            said_of_bus("mode = \"0660\"\ngroup = \"video\"", "group"),
+            "group = \"video\": who is in video may subscribe"
+        );
+        assert!(said_of_bus("group = \"video\"", "group").contains("without effect"));
+        assert!(
+            said_of_bus("mode = \"0660\"", "group").starts_with("no group: who is in the group of the publisher's")
+        );
+        assert!(said_of_bus("backend = \"file\"", "backend").contains("in any IPC namespace"));
+    }
+}

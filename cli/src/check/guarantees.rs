@@ -2,9 +2,10 @@
 //!
 //! A setting is a line of [`of_bus`] or [`of_stream`]; whoever adds a key to the config adds its line there.
 
-use framebus::{Backend, Geometry, OnFull, Prefault, Slots, Wait};
+use framebus::{Backend, Geometry, OnFull, OnStuck, Prefault, Slots, Wait};
 use framebus_config::{BusConfig, StreamConfig};
 use serde::Serialize;
+use std::time::Duration;
 
 use crate::doctor::rights;
 
@@ -79,7 +80,7 @@ fn group(bus: &BusConfig) -> String {
 /// Of a table `[streams.NAME]`.
 pub fn of_stream(stream: &StreamConfig, geometry: &Geometry) -> Vec<Guarantee> {
     let options = &stream.options;
-    vec![
+    let mut guarantees = vec![
         guarantee("slots", slots_value(options.slots), slots(stream, geometry)),
         guarantee("on_full", on_full_value(options.on_full), on_full(options.on_full)),
         guarantee("history", options.history.to_string(), history(stream)),
@@ -90,7 +91,12 @@ pub fn of_stream(stream: &StreamConfig, geometry: &Geometry) -> Vec<Guarantee> {
         guarantee("huge_pages", options.huge_pages.to_string(), huge_pages(options.huge_pages)),
         guarantee("lock", options.lock.to_string(), lock(options.lock)),
         guarantee("persist", options.persist.to_string(), persist(options.persist)),
-    ]
+    ];
+    if let OnFull::Wait(patience) = options.on_full {
+        guarantees
+            .insert(2, guarantee("on_stuck", on_stuck_value(options.on_stuck), on_stuck(options.on_stuck, patience)));
+    }
+    guarantees
 }
 
 fn slots_value(slots: Slots) -> String {
@@ -126,9 +132,27 @@ fn on_full(on_full: OnFull) -> String {
                 .to_owned()
         }
         OnFull::Wait(patience) => format!(
-            "a lossless subscriber gets every frame: the publisher waits for it, and for a slot, up to {} ms a frame, then drops \
-             the frame",
+            "a lossless subscriber gets every frame: the publisher waits for it, and for a slot, up to {} ms; then on_stuck decides",
             patience.as_millis()
+        ),
+    }
+}
+
+fn on_stuck_value(on_stuck: OnStuck) -> String {
+    quoted(match on_stuck {
+        OnStuck::Evict => "evict",
+        OnStuck::Refuse => "refuse",
+    })
+}
+
+fn on_stuck(on_stuck: OnStuck, patience: Duration) -> String {
+    let waited = patience.as_millis();
+    match on_stuck {
+        OnStuck::Evict => format!(
+            "a lossless subscriber that is stuck holds the publisher up for {waited} ms once, and is then named and waited for no longer"
+        ),
+        OnStuck::Refuse => format!(
+            "a lossless subscriber that is stuck misses nothing that is published; each frame waits {waited} ms for it, and is then refused"
         ),
     }
 }

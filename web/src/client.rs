@@ -1,6 +1,7 @@
 //! The WebSocket of a page: wants come in, answers and each second's figures go out.
 //!
-//! Wants are fulfilled at the same time, in any order. An answer that is large has a place in flight, which it keeps until the
+//! Wants are fulfilled at the same time, and answered in any order; but each sees what the ones before it have frozen and let go
+//! (`frozen`). An answer that is large has a place in flight, which it keeps until the
 //! socket took it; a picture is made only by who has a place. So whoever reads slowly gets fewer pictures and no old ones.
 
 use std::sync::Arc;
@@ -134,9 +135,11 @@ async fn read(
             answers.send(Answer::error(&id, &error)).await.ok()?;
             continue;
         }
+        // Here and not in the task: wants have their places in the order in which they came.
+        let placed = browser.place(message).await;
         let (browser, answers) = (browser.clone(), answers.clone());
         open.spawn(async move {
-            let answer = browser.answer(&id, message).await;
+            let answer = browser.answer(&id, placed).await;
             // Where the socket is closed, nobody waits for it.
             let _ = answers.send(answer).await;
         });

@@ -15,6 +15,7 @@ use axum::routing::get;
 use axum::{Json, Router};
 
 use crate::access::{Access, Verdict};
+use crate::frozen::Room;
 use crate::streams::{self, Streams};
 use crate::watches::Watches;
 use crate::{client, metrics, mjpeg, page, snapshot};
@@ -24,6 +25,8 @@ pub(crate) struct Hub {
     pub access: Access,
     pub streams: Streams,
     pub watches: Arc<Watches>,
+    /// Of frozen frames.
+    pub room: Arc<Room>,
     /// Of JPEGs, where nobody says.
     pub quality: u8,
     /// WebSockets that are open.

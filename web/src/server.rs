@@ -25,6 +25,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::access::Access;
 use crate::encoders::Encoders;
+use crate::frozen::Room;
 use crate::routes::{Hub, router};
 use crate::streams::{Scope, Streams};
 use crate::watches::Watches;
@@ -40,6 +41,9 @@ const SEND_BUFFER: usize = 128 << 10;
 
 /// How long a peer may take nothing of what was sent; then its connection ends (tcp(7), `TCP_USER_TIMEOUT`).
 const UNTAKEN_MS: u32 = 60_000;
+
+/// Memory for frozen frames, where nothing else is said: four of 8K in colours and some.
+const FROZEN_BYTES: usize = 512 << 20;
 
 /// Connections that are told that there are too many, at a time; further ones are closed without a word.
 const MOST_REFUSALS: usize = 16;
@@ -63,6 +67,8 @@ pub struct Settings {
     pub quality: u8,
     /// Most connections at a time.
     pub max_clients: usize,
+    /// Most bytes of the frames that browsers have frozen, all browsers together.
+    pub frozen_bytes: usize,
     /// How long a stream stays subscribed to after the last who looked at it.
     pub linger: Duration,
 }
@@ -71,7 +77,16 @@ impl Settings {
     /// The defaults, at an address.
     pub fn at(listen: SocketAddr) -> Self {
         let (scope, linger) = (Scope::default(), Duration::from_secs(5));
-        Self { listen, scope, token: None, encoders: 1, quality: 75, max_clients: 32, linger }
+        Self {
+            listen,
+            scope,
+            token: None,
+            encoders: 1,
+            quality: 75,
+            max_clients: 32,
+            frozen_bytes: FROZEN_BYTES,
+            linger,
+        }
     }
 }
 
@@ -105,6 +120,7 @@ impl Server {
             access: Access::new(address, settings.token),
             streams: Streams::new(settings.scope),
             watches: watches.clone(),
+            room: Arc::new(Room::new(settings.frozen_bytes)),
             quality: settings.quality,
             clients: AtomicUsize::new(0),
         });

@@ -10,7 +10,9 @@ use std::time::Duration;
 
 use axum::Extension;
 use axum::extract::State;
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code};
+use axum::http::StatusCode;
 use axum::response::Response;
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
@@ -21,6 +23,7 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::routes::Hub;
 use crate::server::Place;
+use crate::snapshot::refuse;
 use crate::streams;
 use crate::wants::{Answer, Browser};
 
@@ -40,8 +43,14 @@ const SECOND: Duration = Duration::from_secs(1);
 pub(crate) async fn open(
     State(hub): State<Arc<Hub>>,
     Extension(place): Extension<Place>,
-    upgrade: WebSocketUpgrade,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
+    let Ok(upgrade) = upgrade else {
+        return refuse(
+            StatusCode::BAD_REQUEST,
+            "expected a request that opens a WebSocket; scripts may ask for /api/streams",
+        );
+    };
     let upgrade = upgrade.max_message_size(MOST_READ_BYTES).max_frame_size(MOST_READ_BYTES);
     upgrade.on_upgrade(async move |socket| {
         let counted = Counted::new(hub.clone());

@@ -8,9 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use axum::extract::{Path, Query, State};
-use axum::http::StatusCode;
+use axum::extract::{Path, State};
 use axum::http::header::CONTENT_TYPE;
+use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use framebus::Content;
 use futures_util::stream::unfold;
@@ -32,20 +32,26 @@ const PAUSE: Duration = Duration::from_secs(1);
 pub(crate) async fn mjpeg(
     State(hub): State<Arc<Hub>>,
     Path((bus, file)): Path<(String, String)>,
-    Query(query): Query<PictureQuery>,
+    uri: Uri,
 ) -> Response {
     let Some(stream) = file.strip_suffix(".mjpeg") else {
         return refuse(StatusCode::NOT_FOUND, "expected /stream/BUS/STREAM.mjpeg");
     };
-    let style = match query.style(hub.quality) {
-        Ok(style) => style,
+    let read = PictureQuery::of(&uri).and_then(|query| Ok((query.style(hub.quality)?, query)));
+    let (style, query) = match read {
+        Ok(read) => read,
         Err(error) => return refuse(StatusCode::BAD_REQUEST, &error),
     };
     // At most an hour: what is slower is no video.
     let period = match query.fps.map(|fps| Duration::try_from_secs_f64(fps.recip())) {
         None => Duration::ZERO,
         Some(Ok(period)) if period <= Duration::from_secs(3600) => period,
-        Some(_) => return refuse(StatusCode::BAD_REQUEST, "fps must be more than 0"),
+        Some(_) => {
+            return refuse(
+                StatusCode::BAD_REQUEST,
+                "fps must be more than 0, as in fps=5; without it, pictures come as quickly as they are taken",
+            );
+        }
     };
     let key = match hub.streams.find(&format!("{bus}/{stream}"), query.backend.as_deref(), &hub.watches).await {
         Ok(key) => key,

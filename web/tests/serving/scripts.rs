@@ -76,11 +76,14 @@ fn a_snapshot_can_be_a_preview() {
         ("jpg?low=1", "both low and high"),
         ("jpg?low=2&high=1", "the lower one first"),
         ("png?width=80", "ask for .jpg"),
-        ("jpg?width=wide", "width"),
+        ("png?quality=50", "ask for .jpg"),
+        ("jpg?width=wide", "width=wide can not be: expected pixels"),
+        ("jpg?quality=300", "quality=300 can not be: expected 1 to 100"),
+        ("jpg?low=", "low= can not be: expected metres"),
     ] {
         let reply = web.get(&format!("/snapshot/{name}.{query}"));
         assert_eq!(reply.status, 400, "{query}");
-        assert!(reply.text().contains(expected), "{query}: {}", reply.text());
+        assert!(reply.text().contains(expected) && reply.text().ends_with('\n'), "{query}: {}", reply.text());
     }
     assert_eq!(web.get(&format!("/snapshot/{name}.gif")).status, 404);
     assert_eq!(web.get(&format!("/snapshot/{name}.jpg?backend=file:/nowhere")).status, 404, "only what is shown");
@@ -113,10 +116,29 @@ impl Parts {
         assert!(head.contains("multipart/x-mixed-replace; boundary=frame"), "{head}");
         assert_eq!(parts.until(b"\r\n"), b"--frame\r\n");
         parts
+    let reply = web.get(&format!("/stream/{name}.mjpeg?fps=fast"));
+    assert_eq!((reply.status, reply.text().contains("as in fps=5")), (400, true), "{}", reply.text());
+    let reply = web.get("/ws");
+    assert_eq!((reply.status, reply.text().contains("expected a request that opens a WebSocket")), (400, true));
     }
 
     fn until(&mut self, end: &[u8]) -> Vec<u8> {
         loop {
+#[test]
+fn a_whole_jpeg_has_the_quality_that_was_asked_for() {
+    let bus = Bus::new();
+    let name = bus.stream("front");
+    let mut camera = Camera::open(&name, 320, 160, PixelFormat::Mono8);
+    camera.publish(&(0..=255).map(|value: u8| value.wrapping_mul(37)).collect::<Vec<_>>());
+    let web = bus.serve();
+    let size = |query: &str| {
+        let reply = web.get(&format!("/snapshot/{name}.jpg{query}"));
+        assert_eq!(image::load_from_memory(&reply.body).unwrap().width(), 320);
+        reply.body.len()
+    };
+    assert!(2 * size("?quality=10") < size("?quality=95"), "{} {}", size("?quality=10"), size("?quality=95"));
+}
+
             if let Some(at) = self.buffer.windows(end.len()).position(|window| window == end) {
                 return self.buffer.drain(..at + end.len()).collect();
             }

@@ -221,9 +221,16 @@ class Wall {
       if (this.shown) card.update();
     });
     this.grid.dataset.few = String(shown <= 2);
-    byId('none').hidden = streams.length > 0 || !this.heard;
+    byId('none').hidden = streams.length > 0 || !this.heard || this.unlisted;
     byId('none-match').hidden = shown > 0 || streams.length === 0;
     this.run();
+  }
+
+  /** What the server can not list, and why: streams may be missing here. */
+  tell(unlisted) {
+    this.unlisted = unlisted.length > 0;
+    say(byId('unlisted'), unlisted.join('\n'));
+    byId('unlisted').hidden = !this.unlisted;
   }
 
   /** The wall is left, or come back to. */

@@ -24,7 +24,6 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use crate::routes::Hub;
 use crate::server::Place;
 use crate::snapshot::refuse;
-use crate::streams;
 use crate::wants::{Answer, Browser};
 
 /// Most bytes of a message that is understood.
@@ -179,16 +178,17 @@ async fn tell_figures(hub: &Hub, answers: mpsc::Sender<Answer>) {
     loop {
         seconds.tick().await;
         let Ok(permit) = untaken.clone().try_acquire_owned() else { continue };
-        // An error is told to whoever asks for a stream.
-        let Ok(list) = hub.streams.list().await else { continue };
-        let streams: Vec<Value> = list.iter().map(|listed| streams::json(listed, &hub.watches)).collect();
+        let list = hub.streams.list().await;
+        let streams = hub.streams.told(&list, &hub.watches);
         let encoders = hub.watches.encoders();
         let server = json!({
             "clients": hub.clients.load(Ordering::Relaxed),
             "encoders": encoders.count(),
             "busy_percent": encoders.busy_percent(),
         });
-        let figures = Answer::text(&json!({ "streams": streams, "server": server }));
+        let unlisted = json!(list.unlisted);
+        let text = format!("{{\"server\":{server},\"unlisted\":{unlisted},\"streams\":{streams}}}");
+        let figures = Answer { message: Message::text(text), permit: None };
         if answers.send(Answer { permit: Some(permit), ..figures }).await.is_err() {
             return;
         }

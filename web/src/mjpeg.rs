@@ -57,8 +57,7 @@ pub(crate) async fn mjpeg(
         Ok(key) => key,
         Err(unfound) => return refuse_stream(unfound),
     };
-    if let Ok(list) = hub.streams.list().await
-        && let Some(listed) = list.iter().find(|listed| listed.key == key)
+    if let Some(listed) = hub.streams.list().await.streams.iter().find(|listed| listed.key == key)
         && !matches!(listed.status.content, Some(Content::Image(_)))
     {
         return refuse(StatusCode::CONFLICT, "the stream carries no images");

@@ -5,10 +5,10 @@ use std::sync::atomic::AtomicUsize;
 
 use axum::extract::{Request, State};
 use axum::http::header::{
-    CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, LOCATION, REFERRER_POLICY, SET_COOKIE,
-    TRANSFER_ENCODING, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+    CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, LOCATION, REFERRER_POLICY, RETRY_AFTER,
+    SET_COOKIE, TRANSFER_ENCODING, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
@@ -32,6 +32,9 @@ pub(crate) struct Hub {
     /// WebSockets that are open.
     pub clients: AtomicUsize,
 }
+
+/// What an array of streams leaves out.
+const UNLISTED: HeaderName = HeaderName::from_static("x-framebus-unlisted");
 
 const NO_TOKEN: &str = "<!doctype html><html lang=en><meta charset=utf-8><title>framebus</title><h1>401: a token is \
     needed</h1><p>Open the address that the server printed when it began: it has the token in it, as in \
@@ -90,11 +93,22 @@ fn has_body(headers: &HeaderMap) -> bool {
 }
 
 async fn api_streams(State(hub): State<Arc<Hub>>) -> Response {
-    match hub.streams.list().await {
-        Ok(list) => {
-            let streams: Vec<_> = list.iter().map(|listed| streams::json(listed, &hub.watches)).collect();
-            Json(streams).into_response()
-        }
-        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response(),
+    let list = hub.streams.list().await;
+    if list.streams.is_empty() && !list.unlisted.is_empty() {
+        return refuse_for_now(&list.unlisted.join("; "));
     }
+    let streams: Vec<_> = list.streams.iter().map(|listed| streams::json(listed, &hub.watches)).collect();
+    let mut response = Json(streams).into_response();
+    for text in &list.unlisted {
+        // Whatever a directory is called.
+        if let Ok(text) = HeaderValue::from_bytes(text.as_bytes()) {
+            response.headers_mut().append(UNLISTED, text);
+        }
+    }
+    response
+}
+
+/// Something that may be another time, in words.
+pub(crate) fn refuse_for_now(text: &str) -> Response {
+    (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, "2")], format!("{text}\n")).into_response()
 }

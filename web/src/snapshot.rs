@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{self, Query, State};
-use axum::http::header::{CONTENT_TYPE, HeaderName, RETRY_AFTER};
+use axum::http::header::{CONTENT_TYPE, HeaderName};
 use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use framebus_picture::FileKind;
 
 use crate::picture::{About, Style, StyleWords, Task};
-use crate::routes::Hub;
+use crate::routes::{Hub, refuse_for_now};
 use crate::still::NO_IMAGE;
 use crate::streams::Unfound;
 use crate::watches::Came;
@@ -91,13 +91,14 @@ pub(crate) fn refuse_stream(unfound: Unfound) -> Response {
     match unfound {
         Unfound::Name(text) => refuse(StatusCode::BAD_REQUEST, &text),
         Unfound::Stream(text) => refuse(StatusCode::NOT_FOUND, &text),
+        Unfound::Unlisted(text) => refuse_for_now(&text),
     }
 }
 
 fn refuse_picture(error: &str) -> Response {
     match error {
         NO_IMAGE => refuse(StatusCode::CONFLICT, "the stream carries no images"),
-        error => (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, "2")], format!("{error}\n")).into_response(),
+        error => refuse_for_now(error),
     }
 }
 

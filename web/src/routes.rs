@@ -43,6 +43,9 @@ const NO_TOKEN: &str = "<!doctype html><html lang=en><meta charset=utf-8><title>
 const WRONG_HOST: &str = "this server is reached by an address of its own machine, such as 127.0.0.1 or localhost; with \
     --token it can be reached by any name\n";
 
+const OTHER_SITE: &str = "a page of another site asks for this: of what another site asks for, / alone is answered; with \
+    ?token= or an Authorization header, which such a page has to know, all is\n";
+
 /// The server's addresses.
 pub(crate) fn router(hub: Arc<Hub>) -> Router {
     Router::new()
@@ -78,6 +81,7 @@ async fn guard(State(hub): State<Arc<Hub>>, request: Request, next: Next) -> Res
         Verdict::WrongHost => (StatusCode::FORBIDDEN, WRONG_HOST).into_response(),
         Verdict::WrongOrigin => {
             (StatusCode::FORBIDDEN, "a WebSocket is opened by this server's own page alone\n").into_response()
+        Verdict::OtherSite => (StatusCode::FORBIDDEN, OTHER_SITE).into_response(),
         }
     };
     let headers = response.headers_mut();

@@ -36,6 +36,10 @@ const MOST_HEADER_BYTES: usize = 8192;
 /// How long a request's headers may take, and an idle connection may stay.
 const HEADER_TIME: Duration = Duration::from_secs(10);
 
+/// A connection over which nothing comes for so long is asked whether its peer is still there, so often, so many times (tcp(7)):
+/// one that vanished while nothing was sent to it would stay for ever, and with it what it looks at.
+const KEEP_ALIVE: (Duration, Duration, u32) = (Duration::from_secs(30), Duration::from_secs(10), 3);
+
 /// Bytes of a connection's send buffer; the kernel takes twice as many. A slow reader lags by what is in it.
 const SEND_BUFFER: usize = 128 << 10;
 
@@ -59,7 +63,7 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// Which streams are shown.
     pub scope: Scope,
-    /// What a browser must know. Whoever listens on an address that is not loopback should have one.
+    /// What a browser must know. Whoever listens on an address that is not loopback must have one.
     pub token: Option<String>,
     /// Threads that make pictures.
     pub encoders: usize,
@@ -101,11 +105,17 @@ impl Server {
     /// Listens, and serves from threads of its own.
     ///
     /// # Errors
-    /// The address is in use, or no address of this machine; there are no threads.
+    /// The address is in use, or no address of this machine, or others reach it and no token is asked for; there are no
+    /// threads.
     pub fn start(settings: Settings) -> anyhow::Result<Self> {
         let listen = settings.listen;
-        let listener = TcpListener::bind(listen)
-            .with_context(|| format!("can not listen on {listen}; choose another address or port with --listen"))?;
+        if settings.token.is_none() && !listen.ip().is_loopback() {
+            anyhow::bail!(
+                "will not listen on {listen} without a token: whoever reaches it would see all streams; set a token, or \
+                 listen on a loopback address such as 127.0.0.1"
+            );
+        }
+        let listener = TcpListener::bind(listen).with_context(|| format!("can not listen on {listen}"))?;
         let address = listener.local_addr()?;
         listener.set_nonblocking(true)?;
         let runtime = Builder::new_multi_thread()
@@ -179,6 +189,11 @@ async fn serve(socket: TcpStream, router: Router, place: Place) {
     let _ = socket.set_nodelay(true);
     let _ = sockopt::set_socket_send_buffer_size(&socket, SEND_BUFFER);
     let _ = sockopt::set_tcp_user_timeout(&socket, UNTAKEN_MS);
+    let (idle, interval, count) = KEEP_ALIVE;
+    let _ = sockopt::set_tcp_keepidle(&socket, idle);
+    let _ = sockopt::set_tcp_keepintvl(&socket, interval);
+    let _ = sockopt::set_tcp_keepcnt(&socket, count);
+    let _ = sockopt::set_socket_keepalive(&socket, true);
     let router = TowerToHyperService::new(router);
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(place.clone());

@@ -55,6 +55,8 @@ pub(crate) fn router(hub: Arc<Hub>) -> Router {
         .route("/snapshot/{bus}/{file}", get(snapshot::snapshot))
         .route("/stream/{bus}/{file}", get(mjpeg::mjpeg))
         .route("/ws", get(client::open))
+        // A page whose WebSocket is silent asks here whether there is a server at all.
+        .route("/ping", get(async || StatusCode::NO_CONTENT))
         .fallback(async || (StatusCode::NOT_FOUND, "there is nothing here; the page is at /\n"))
         .layer(from_fn_with_state(hub.clone(), guard))
         .with_state(hub)

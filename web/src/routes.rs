@@ -81,9 +81,9 @@ async fn guard(State(hub): State<Arc<Hub>>, request: Request, next: Next) -> Res
         Verdict::Welcome | Verdict::WithToken => next.run(request).await,
         Verdict::NoToken => (StatusCode::UNAUTHORIZED, [(WWW_AUTHENTICATE, "Bearer")], Html(NO_TOKEN)).into_response(),
         Verdict::WrongHost => (StatusCode::FORBIDDEN, WRONG_HOST).into_response(),
+        Verdict::OtherSite => (StatusCode::FORBIDDEN, OTHER_SITE).into_response(),
         Verdict::WrongOrigin => {
             (StatusCode::FORBIDDEN, "a WebSocket is opened by this server's own page alone\n").into_response()
-        Verdict::OtherSite => (StatusCode::FORBIDDEN, OTHER_SITE).into_response(),
         }
     };
     let headers = response.headers_mut();

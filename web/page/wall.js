@@ -148,7 +148,7 @@ function fillReaders(place, stream) {
     const guilty = one.blamed > 0 && one.blamed === most;
     const numbers = [one.seen, one.skipped + one.missed, one.held, one.blamed].map(count);
     return element('tr', guilty ? { class: 'guilty', title: 'Held the slots when frames were refused' } : {},
-      element('th', { scope: 'row', title: one.label }, one.label || 'unnamed'), element('td', {}, String(one.pid)),
+      element('th', { scope: 'row', title: one.label }, one.label || 'unnamed'), element('td', {}, String(one.pid ?? NOTHING)),
       ...numbers.map(number => element('td', {}, number)));
   });
   place.replaceChildren(element('table', { class: 'numbers' },

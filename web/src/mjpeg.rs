@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{StatusCode, Uri};
@@ -18,7 +19,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::picture::{Picture, Style};
 use crate::routes::Hub;
-use crate::snapshot::{PictureQuery, refuse, refuse_stream};
+use crate::snapshot::{NO_ADDRESS, PictureQuery, refuse, refuse_stream};
 use crate::watch::Key;
 use crate::watches::Came;
 
@@ -31,9 +32,10 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// Pictures until the reader goes.
 pub(crate) async fn mjpeg(
     State(hub): State<Arc<Hub>>,
-    Path((bus, file)): Path<(String, String)>,
+    path: Result<Path<(String, String)>, PathRejection>,
     uri: Uri,
 ) -> Response {
+    let Ok(Path((bus, file))) = path else { return refuse(StatusCode::BAD_REQUEST, NO_ADDRESS) };
     let Some(stream) = file.strip_suffix(".mjpeg") else {
         return refuse(StatusCode::NOT_FOUND, "expected /stream/BUS/STREAM.mjpeg");
     };

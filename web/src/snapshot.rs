@@ -5,6 +5,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::extract::rejection::PathRejection;
 use axum::extract::{self, Query, State};
 use axum::http::header::{CONTENT_TYPE, HeaderName};
 use axum::http::{StatusCode, Uri};
@@ -19,6 +20,9 @@ use crate::watches::Came;
 
 /// How long a first frame is waited for.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Of a path that is no text.
+pub(crate) const NO_ADDRESS: &str = "the address is no UTF-8: expected BUS/STREAM of letters, digits, '-', '_' and '.'";
 
 /// How a script wants its pictures.
 #[derive(Debug, Default)]
@@ -105,9 +109,10 @@ fn refuse_picture(error: &str) -> Response {
 /// The newest frame, whole; or a preview of it, where the query says how.
 pub(crate) async fn snapshot(
     State(hub): State<Arc<Hub>>,
-    extract::Path((bus, file)): extract::Path<(String, String)>,
+    path: Result<extract::Path<(String, String)>, PathRejection>,
     uri: Uri,
 ) -> Response {
+    let Ok(extract::Path((bus, file))) = path else { return refuse(StatusCode::BAD_REQUEST, NO_ADDRESS) };
     let Some((stream, kind)) =
         file.rsplit_once('.').and_then(|(stream, _)| Some((stream, FileKind::of(Path::new(&file))?)))
     else {

@@ -118,6 +118,10 @@ fn a_snapshot_can_be_a_preview() {
     }
     let reply = web.get(&format!("/stream/{name}.mjpeg?fps=fast"));
     assert_eq!((reply.status, reply.text().contains("as in fps=5")), (400, true), "{}", reply.text());
+    for path in ["/snapshot/%ff/x.png", "/stream/%ff/x.mjpeg"] {
+        let reply = web.get(path);
+        assert_eq!((reply.status, reply.text().contains("expected BUS/STREAM")), (400, true), "{}", reply.text());
+    }
     let reply = web.get("/ws");
     assert_eq!((reply.status, reply.text().contains("expected a request that opens a WebSocket")), (400, true));
     assert_eq!(web.get(&format!("/snapshot/{name}.gif")).status, 404);

@@ -15,6 +15,8 @@ mod devtools;
 mod harness;
 #[path = "browser/healing.rs"]
 mod healing;
+#[path = "browser/line.rs"]
+mod line;
 #[path = "browser/looking.rs"]
 mod looking;
 #[path = "browser/page.rs"]

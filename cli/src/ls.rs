@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use framebus::{Backend, Content, StreamStatus, SubscriberStatus};
-use framebus_program::{backends, duration, list, no_streams, publisher_state, stream_json};
+use framebus_program::{Listing, backends, duration, list_each, no_streams, publisher_state, stream_json, unlisted};
 
 /// Lists streams, without touching them.
 #[derive(clap::Args)]
@@ -20,7 +20,7 @@ pub struct Arguments {
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
     let prefix = arguments.prefix.as_deref().unwrap_or("");
-    let mut streams = list(&backends(arguments.backend.as_ref()))?;
+    let Listing { mut streams, failures } = list_each(&backends(arguments.backend.as_ref()));
     streams.retain(|stream| stream.name.to_string().starts_with(prefix));
     let mut out = std::io::stdout().lock();
     for stream in &streams {
@@ -30,11 +30,14 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
             print(&mut out, stream)?;
         }
     }
-    if streams.is_empty() && !arguments.json {
+    for failure in &failures {
+        eprintln!("error: {}", unlisted(failure));
+    }
+    if streams.is_empty() && failures.is_empty() && !arguments.json {
         let (what, remedy) = no_streams(prefix);
         eprintln!("{what}; {remedy}");
     }
-    Ok(0)
+    Ok(u8::from(!failures.is_empty()))
 }
 
 fn print(out: &mut impl Write, stream: &StreamStatus) -> std::io::Result<()> {

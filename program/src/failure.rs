@@ -50,7 +50,7 @@ fn is_closed_pipe(error: &anyhow::Error) -> bool {
 }
 
 /// All causes in one line; those that an error's own text has already are not said twice.
-fn chain(error: &anyhow::Error) -> String {
+pub(crate) fn chain(error: &anyhow::Error) -> String {
     let mut text = error.to_string();
     for cause in error.chain().skip(1).map(ToString::to_string) {
         if !text.contains(&cause) {

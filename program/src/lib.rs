@@ -14,4 +14,4 @@ pub use failure::{UsageError, exit_code, finish};
 pub use interrupt::{on_interrupt, start_log};
 pub use latency::Latencies;
 pub use pace::{Pace, Progress, Seen};
-pub use streams::{backends, list, no_streams, publisher_state, stream_json};
+pub use streams::{Listing, backends, list, list_each, no_streams, publisher_state, stream_json, unlisted};

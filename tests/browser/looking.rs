@@ -121,6 +121,8 @@ fn zooming_asks_for_sharper_pictures() {
     let (x, y) = (middle[0].as_f64().unwrap(), middle[1].as_f64().unwrap());
     page.size((800, 600));
     page.wait_for("a coarser one", "framebus.full.header.step > 1");
+    let told = "document.getElementById('zoom').textContent === `${Math.round(framebus.full.stage.zoom * 100)} %`";
+    page.wait_for("the zoom of the smaller window", told);
     page.size((1280, 800));
     page.wheel(x, y, -2000.0);
     page.wait_for("every pixel", "framebus.full.header.step === 1 && framebus.full.stage.zoom > 1");

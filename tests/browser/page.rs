@@ -229,7 +229,8 @@ impl Page {
             }
             "Log.entryAdded" if parameters["entry"]["level"] == "error" => {
                 let text = parameters["entry"]["text"].as_str().unwrap_or_default();
-                let lost = self.expects_lost_connections && text.contains("ERR_CONNECTION_REFUSED");
+                let words = ["ERR_CONNECTION_REFUSED", "closed before the connection is established"];
+                let lost = self.expects_lost_connections && words.iter().any(|words| text.contains(words));
                 (!lost).then(|| format!("log: {}", parameters["entry"]))
             }
             "Network.requestWillBeSent" | "Network.webSocketCreated" => {

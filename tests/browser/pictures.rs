@@ -61,7 +61,7 @@ fn pictures() {
     }
     page.screenshot("wall");
     page.visit(&format!("#{}", name(if video.is_some() { "plaza" } else { "front" })));
-    page.wait_for("the picture", "document.querySelector('canvas').width > 0");
+    page.wait_for("the picture", "document.getElementById('stage').dataset.sequence > 0");
     page.key("h");
     page.point(520.0, 430.0);
     std::thread::sleep(std::time::Duration::from_secs(20));

@@ -1,8 +1,8 @@
 //! What a stream's pixels say: values, histograms, colours, files.
 
-use framebus::PixelFormat;
+use framebus::{Content, ImageShape, PixelFormat, Publisher, StreamName};
 
-use crate::harness::TestStream;
+use crate::harness::{TestStream, options};
 use crate::page::Page;
 use crate::publish::Publishing;
 use crate::server::Server;
@@ -103,6 +103,25 @@ fn the_histogram_is_of_the_frames_values() {
     page.wait_for("none", "document.getElementById('histogram-box').hidden");
 }
 
+#[test]
+fn the_histogram_follows_to_another_stream_also_where_it_has_one_frame() {
+    let stream = TestStream::new("histogram-next");
+    let next = StreamName::new(stream.name.bus(), "still").unwrap();
+    let _moving = Publishing::still(&stream.name, WIDTH, HEIGHT, PixelFormat::Rgb8, gradient());
+    let content = Content::Image(ImageShape::new(WIDTH, HEIGHT, PixelFormat::Mono8).unwrap());
+    let mut publisher = Publisher::open(&next, &options(content)).unwrap();
+    publisher.loan().unwrap().publish();
+    let server = Server::start(stream.name.bus());
+    let Some(mut page) = Page::open(&server.host, &format!("#{}", stream.name)) else { return };
+    page.wait_for("a picture", "framebus.full.header");
+    page.key("h");
+    let channels = "document.getElementById('histogram').dataset.channels";
+    page.wait_for("three channels", &format!("{channels} === 'R G B'"));
+    page.key("n");
+    page.wait_for("one channel", &format!("{channels} === 'grey'"));
+    assert_eq!(page.evaluate("framebus.full.stream.name"), next.to_string());
+}
+
 /// Whether the picture's middle has a colour, and whether it has light at all.
 const COLOURED: &str = "(canvas => {
     const { data } = canvas.getContext('2d').getImageData(canvas.width / 2, canvas.height / 2 - 40, 1, 80);
@@ -143,6 +162,13 @@ fn depth_is_coloured_by_its_palette_and_range() {
     // All is nearer than the lowest now.
     page.wait_for("the fixed range", &format!("{COLOURED} === 'dark'"));
     page.wait_for("the bar's range", "document.getElementById('bar-high').textContent === '20 m'");
+    // Paused, too, and however quickly it is changed.
+    page.click("#pause");
+    page.wait_for("the frozen frame", "framebus.full.header.frozen && !framebus.full.busy");
+    page.evaluate(&[choose("low", "0"), choose("palette", "viridis"), choose("palette", "turbo")].join(";"));
+    page.wait_for("the last of them", &format!("framebus.full.header.frozen && {COLOURED} === 'colour'"));
+    page.evaluate(&[choose("palette", "turbo"), choose("low", "10"), choose("palette", "grey")].join(";"));
+    page.wait_for("the last of them", &format!("framebus.full.header.frozen && {COLOURED} === 'dark'"));
     // It is remembered.
     page.visit(&format!("#{}", stream.name));
     page.wait_for("the fixed range again", "framebus.full.header.range.join() === '10,20'");

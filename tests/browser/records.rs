@@ -111,3 +111,19 @@ fn other_bytes_are_shown_as_they_are() {
         &format!("document.querySelector('#full-record .hex').innerText !== {}", crate::page::quoted(&before)),
     );
 }
+
+#[test]
+fn a_record_of_a_known_name_and_another_size_is_shown_as_bytes() {
+    let stream = TestStream::new("newer");
+    // As a later version may have it.
+    let content = Content::Record { type_name: Imu::TYPE_NAME.to_owned(), bytes: 48 };
+    let _publishing = Publishing::start(&stream.name, content, Duration::from_millis(50), |bytes, _| {
+        bytes[..8].copy_from_slice(b"framebus");
+    });
+    let server = Server::start(stream.name.bus());
+    let Some(mut page) = Page::open(&server.host, "") else { return };
+    let hex = crate::page::quoted(&on_card(&stream.name, ".hex"));
+    page.wait_for("bytes on the card", &format!("document.querySelector({hex}).textContent.includes('framebus')"));
+    page.visit(&format!("#{}", stream.name));
+    page.wait_for("bytes", "document.querySelector('#full-record .hex').textContent.includes('framebus')");
+}

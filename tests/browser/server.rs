@@ -13,7 +13,12 @@ pub struct Server {
 impl Server {
     /// For the streams of a bus, at a port that is free.
     pub fn start(bus: &str) -> Self {
-        let (running, host) = start(bus, "127.0.0.1:0");
+        Self::start_with(bus, &[])
+    }
+
+    /// With further arguments.
+    pub fn start_with(bus: &str, arguments: &[&str]) -> Self {
+        let (running, host) = start(bus, "127.0.0.1:0", arguments);
         Self { running: Some(running), host, bus: bus.to_owned() }
     }
 
@@ -24,15 +29,15 @@ impl Server {
 
     /// Once more, at the same port.
     pub fn restart(&mut self) {
-        let (running, host) = start(&self.bus, &self.host);
+        let (running, host) = start(&self.bus, &self.host, &[]);
         assert_eq!(host, self.host);
         self.running = Some(running);
     }
 }
 
-fn start(bus: &str, listen: &str) -> (Running, String) {
+fn start(bus: &str, listen: &str, arguments: &[&str]) -> (Running, String) {
     let mut command = framebus();
-    command.args(["web", "--listen", listen, "--bus", bus, "--json", "--quiet"]);
+    command.args(["web", "--listen", listen, "--bus", bus, "--json", "--quiet"]).args(arguments);
     let running = Running::start(command);
     let told = running.next_object();
     let address = told["address"].as_str().unwrap_or_else(|| panic!("no address: {told}")).to_owned();

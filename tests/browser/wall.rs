@@ -113,6 +113,34 @@ fn without_streams_there_is_a_hint_and_a_new_stream_appears_by_itself() {
 }
 
 #[test]
+fn what_can_not_be_listed_is_said() {
+    // A file is no directory.
+    let broken = format!("file:{}", std::env::current_exe().unwrap().display());
+    let server = Server::start_with("nothing", &["--backend", &broken]);
+    let Some(mut page) = Page::open(&server.host, "") else { return };
+    page.wait_for("the words", "!document.getElementById('unlisted').hidden");
+    let words = page.text("#unlisted");
+    assert!(words.contains(&format!("some streams are not shown: listing the streams of backend {broken}")), "{words}");
+    assert_eq!(page.evaluate("document.getElementById('none').hidden"), true);
+    page.screenshot("wall-unlisted");
+}
+
+#[test]
+fn a_reader_whose_pid_is_not_known_has_none() {
+    let stream = TestStream::new("pid");
+    let server = Server::start(stream.name.bus());
+    let Some(mut page) = Page::open(&server.host, "") else { return };
+    let cells = page.evaluate(
+        "(place => {
+            const reader = { label: 'a', pid: null, seen: 1, skipped: 0, missed: 0, held: 0, blamed: 0 };
+            fillReaders(place, { figures: { subscribers: [reader] } });
+            return [...place.querySelectorAll('td')].map(cell => cell.textContent);
+        })(document.createElement('div'))",
+    );
+    assert_eq!(cells[0], "–");
+}
+
+#[test]
 fn the_filter_and_the_order_are_obeyed() {
     let slow = TestStream::new("order");
     let quick = StreamName::new(slow.name.bus(), "zippy").unwrap();

@@ -20,7 +20,7 @@ pub(crate) fn serve(arguments: &Arguments, listen: SocketAddr) -> anyhow::Result
 /// without a word says nothing then.
 fn scope(arguments: &Arguments, listen: SocketAddr) -> anyhow::Result<framebus_web::Arguments> {
     let mut web = framebus_web::Arguments::at(listen);
-    (web.backend, web.quiet) = (arguments.backend.clone(), arguments.quiet);
+    (web.backend, web.quiet, web.listen_option) = (arguments.backend.clone(), arguments.quiet, "--web");
     match arguments.stream.as_deref() {
         Some(full) if full.contains('/') => web.stream = Some(full.parse().context("--stream")?),
         Some(stream) => {
@@ -54,6 +54,16 @@ mod tests {
         let words = std::iter::once(&"viewer").chain(words);
         let arguments = Program::try_parse_from(words).unwrap().arguments;
         scope(&arguments, "127.0.0.1:0".parse().unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_port_in_use_names_the_option_that_the_viewer_has() {
+        let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = taken.local_addr().unwrap();
+        let arguments = Program::try_parse_from(["viewer", "--web", &address.to_string()]).unwrap().arguments;
+        let error = format!("{:#}", serve(&arguments, address).unwrap_err());
+        assert!(error.contains(&address.to_string()) && error.contains("with --web"), "{error}");
+        assert!(!error.contains("--listen"), "{error}");
     }
 
     #[test]

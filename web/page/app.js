@@ -28,10 +28,11 @@ class App {
     this.route();
   }
 
-  figures({ streams, server }) {
+  figures({ streams, server, unlisted }) {
     this.model.heard = true;
     this.wall.heard = true;
-    this.model.update(streams);
+    this.model.update(streams, !unlisted.length);
+    this.wall.tell(unlisted);
     this.wall.update();
     // A link named no backend, and the stream is on another one than the usual.
     if (this.full.stream && !this.full.stream.figures && this.backendOf(this.full.stream.name)) this.route();

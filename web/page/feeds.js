@@ -31,13 +31,20 @@ class Feed {
     this.run += 1;
   }
 
+  /** A fault of the page: told, and in a second all is tried again, for the next frame may be another one. */
+  async fail(error) {
+    reportError(error);
+    if (this.running) this.trouble(`The page can not show this: ${error.message}`);
+    await sleep(AFTER_ERROR_MS);
+  }
+
   async loop(run) {
     while (this.run === run) {
       try {
         await this.turn(() => this.run === run);
       } catch (error) {
-        if (!(error instanceof LinkLost)) throw error;
-        await this.link.ready();
+        if (error instanceof LinkLost) await this.link.ready();
+        else await this.fail(error);
       }
     }
   }
@@ -55,7 +62,7 @@ class PictureFeed extends Feed {
   }
 
   question() {
-    return { width: this.width(), height: 0, quality: 80, ...this.look() };
+    return { width: this.width(), height: 0, ...this.look() };
   }
 
   /** A frame is made smaller by whole numbers: ask for the next that is not smaller than what is shown. */
@@ -69,6 +76,8 @@ class PictureFeed extends Feed {
   async turn(wanted) {
     const begun = performance.now();
     const answer = await this.link.ask('picture', this.stream, { ...this.question(), after: this.after });
+    // The next picture is asked for while this one is decoded; a third waits.
+    await this.drawing;
     if (!wanted()) return;
     if (answer.error) {
       this.trouble(answer.error);
@@ -81,9 +90,7 @@ class PictureFeed extends Feed {
       return;
     }
     this.after = answer.sequence;
-    // The next picture is asked for while this one is decoded; a third waits.
-    await this.drawing;
-    this.drawing = this.draw(answer, wanted);
+    this.drawing = this.draw(answer, wanted).catch(error => this.fail(error));
     const left = this.leastMs - (performance.now() - begun);
     if (left > 1) await sleep(left);
   }
@@ -127,7 +134,7 @@ class SampleFeed extends Feed {
     }
     if (answer.samples?.length) {
       this.after = answer.samples.at(-1).sequence;
-        this.samples(answer);
+      this.samples(answer);
     }
     await sleep(Math.max(this.leastMs - (performance.now() - begun), 5));
   }

@@ -9,7 +9,7 @@ class FullView {
     this.model = model;
     this.stream = null;
     this.paused = false;
-    this.busy = false;
+    this.busy = null;
     this.node = byId('full');
     this.stage = new Stage(byId('stage'), {
       hover: cursor => this.readings.hover(cursor),
@@ -66,15 +66,11 @@ class FullView {
     stream.wanted = true;
     this.node.hidden = false;
     this.node.dataset.kind = '';
-    this.header = null;
-    this.complain('');
-    this.readings.clear();
-    say(byId('frame-number'), '');
-    delete byId('stage').dataset.sequence;
-    byId('bar').hidden = true;
+    this.busy = null;
+    this.stale = false;
     byId('fixed').checked = false;
     this.setPaused(false);
-    this.stage.clear();
+    this.clear();
     this.view = new RecordView(byId('full-record'), false);
     byId('full-record').replaceChildren();
     this.pictures = new PictureFeed(this.link, stream, {
@@ -89,6 +85,18 @@ class FullView {
     });
     this.update();
     document.title = `${stream.name} · framebus`;
+  }
+
+  /** Nothing is shown so far: of another stream, or of this one since it carries something else. */
+  clear() {
+    this.header = null;
+    this.shownKind = null;
+    this.complain('');
+    this.stage.clear();
+    this.readings.clear();
+    say(byId('frame-number'), '');
+    delete byId('stage').dataset.sequence;
+    byId('bar').hidden = true;
   }
 
   close() {
@@ -122,6 +130,7 @@ class FullView {
     const { stream } = this;
     if (!stream) return;
     const { figures, state } = stream;
+    this.followKind();
     say(byId('full-bus'), `${stream.bus}/`);
     say(byId('full-short'), stream.short);
     say(byId('full-content'), stream.content);
@@ -144,6 +153,19 @@ class FullView {
     this.fillFacts(figures);
     fillReaders(byId('full-readers'), stream);
     this.fillOverlay();
+  }
+
+  /** A stream that was made anew may carry something else: pictures where there were samples, or the reverse. */
+  followKind() {
+    const { kind, figures } = this.stream;
+    if (!figures || kind === this.shownKind) return;
+    if (this.shownKind) {
+      // What was frozen is of the stream before.
+      if (this.paused && this.shownKind === 'image') this.link.ask('thaw', this.stream).catch(() => {});
+      this.setPaused(false);
+      this.clear();
+    }
+    this.shownKind = kind;
   }
 
   fillFacts(figures) {
@@ -226,25 +248,48 @@ class FullView {
   /** One thing at a time: freezing and stepping take a round trip. */
   async exclusively(act) {
     if (this.busy || !this.stream) return;
-    this.busy = true;
     const { stream } = this;
+    const turn = {};
+    this.busy = turn;
     try {
       await act(stream);
+      // What was asked for meanwhile.
+      while (this.stale && this.paused && this.stream === stream) {
+        this.stale = false;
+        await this.showFrozen(stream);
+      }
     } catch (error) {
       if (!(error instanceof LinkLost)) throw error;
     } finally {
-      this.busy = false;
+      // Another stream, opened meanwhile, has turns of its own.
+      if (this.busy === turn) this.busy = null;
     }
+  }
+
+  /** The frozen frame is to be shown anew: in other colours, or sharper. Now, or behind what is under way. */
+  redraw() {
+    if (!this.paused || !this.isImage) return;
+    this.stale = true;
+    this.exclusively(() => {});
+  }
+
+  /** A frame is frozen in the server. */
+  canHold() {
+    if (!this.link.connected) notice('There is no connection to the server, which would hold the frame.');
+    return this.link.connected;
   }
 
   togglePause() {
     return this.exclusively(async stream => {
       if (this.paused) {
         this.setPaused(false);
-        if (this.isImage) await this.link.ask('thaw', stream);
+        // In the order of the questions: the pictures that are asked for next are live ones.
+        const thawed = this.isImage && this.link.ask('thaw', stream);
         this.run();
+        await thawed;
         return;
       }
+      if (this.isImage && !this.canHold()) return;
       this.setPaused(true);
       this.run();
       if (this.isImage) await this.hold('freeze', stream);
@@ -253,7 +298,7 @@ class FullView {
 
   step() {
     return this.exclusively(async stream => {
-      if (!this.isImage) return;
+      if (!this.isImage || !this.canHold()) return;
       this.setPaused(true);
       this.run();
       await this.hold('step', stream);
@@ -307,7 +352,7 @@ class FullView {
     // A paused picture may be too coarse for a closer look.
     if (this.paused && this.isImage) {
       clearTimeout(this.sharpen);
-      this.sharpen = setTimeout(() => this.exclusively(stream => this.showFrozen(stream)), 200);
+      this.sharpen = setTimeout(() => this.redraw(), 200);
     }
   }
 
@@ -316,7 +361,7 @@ class FullView {
     const fixed = byId('fixed').checked && low < high;
     this.stream.look = { palette: byId('palette').value, range: fixed ? [low, high] : null };
     this.showLook();
-    if (this.paused) this.exclusively(stream => this.showFrozen(stream));
+    this.redraw();
   }
 
   showLook() {

@@ -7,8 +7,17 @@
 const RETRY_FIRST_MS = 250;
 const RETRY_LONGEST_MS = 5000;
 
-/** The server speaks each second; after so long a silence the connection is held for dead. */
+/**
+ * The server speaks each second. After so long a silence it is asked by another way whether it is there: a large picture on
+ * a slow line is heard only when all of it has come.
+ */
 const SILENCE_MS = 6000;
+
+/** Without an answer to that for so long, the connection is held for dead. */
+const PROBE_MS = 6000;
+
+/** Also where the server answers, the connection is given up after so long; the next one gets twice the time. */
+const PATIENCE_MS = 120000;
 
 /** Most questions that are open; the server allows 64. The others wait here. */
 const MOST_OPEN = 56;
@@ -26,6 +35,8 @@ class Link extends EventTarget {
     this.pause = RETRY_FIRST_MS;
     this.retryAt = 0;
     this.heardAt = 0;
+    this.probedAt = 0;
+    this.patience = PATIENCE_MS;
     this.timer = 0;
     // A laptop that wakes up or a network that is back need not wait for the pause to end.
     addEventListener('online', () => this.tryNow());
@@ -39,7 +50,7 @@ class Link extends EventTarget {
     const socket = new WebSocket(`${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}/ws`);
     socket.binaryType = 'arraybuffer';
     this.socket = socket;
-    this.heardAt = performance.now();
+    this.heardAt = this.probedAt = performance.now();
     socket.onopen = () => {
       this.connected = true;
       this.pause = RETRY_FIRST_MS;
@@ -69,11 +80,21 @@ class Link extends EventTarget {
     if (!this.socket) this.connect();
   }
 
-  /** A cable that was pulled says nothing: silence is the sign. */
-  listen() {
+  /** A cable that was pulled says nothing: silence is the sign, but not all silence is one. */
+  async listen() {
     // In a hidden tab timers are rare, and so is what we hear.
-    if (!this.socket || document.hidden || performance.now() - this.heardAt < SILENCE_MS) return;
-    const socket = this.socket;
+    if (!this.socket || document.hidden) return;
+    const { socket } = this;
+    const now = performance.now();
+    if (now - Math.max(this.heardAt, this.probedAt) < SILENCE_MS) return;
+    this.probedAt = Infinity;
+    const patient = now - this.heardAt < this.patience;
+    const there = patient && await isThere();
+    if (socket !== this.socket) return;
+    this.probedAt = performance.now();
+    // What has been heard meanwhile counts more than a probe.
+    if (there || this.heardAt > now) return;
+    if (!patient) this.patience *= 2;
     this.lost();
     socket.onclose = null;
     socket.close();
@@ -113,5 +134,15 @@ class Link extends EventTarget {
   /** Until there is a connection. */
   async ready() {
     while (!this.connected) await new Promise(done => this.addEventListener('up', done, { once: true }));
+  }
+}
+
+/** Whether the server answers anything at all. */
+async function isThere() {
+  try {
+    await fetch('/ping', { cache: 'no-store', signal: AbortSignal.timeout(PROBE_MS) });
+    return true;
+  } catch {
+    return false;
   }
 }

@@ -112,7 +112,8 @@ class Model {
     this.streams = new Map();
   }
 
-  update(list) {
+  /** What is not in a list that is not whole may be there all the same: it is left as it was last seen. */
+  update(list, isWhole) {
     const now = performance.now();
     const listed = new Set();
     for (const figures of list) {
@@ -121,7 +122,7 @@ class Model {
       listed.add(stream);
     }
     for (const [key, stream] of this.streams) {
-      if (listed.has(stream)) continue;
+      if (listed.has(stream) || !isWhole) continue;
       stream.listed = false;
       if (now - stream.listedAt > ENDED_MS && !stream.wanted) this.streams.delete(key);
     }

@@ -41,21 +41,22 @@ class Readings {
     this.askHistogram();
   }
 
+  /** Asks for the histogram of what is shown; while an answer is under way, once more behind it. */
   async askHistogram() {
-    if (this.histogramAsked || !this.view.isImage || !this.view.stream.figures) return;
+    this.histogramDue = true;
+    if (this.histogramAsked) return;
     this.histogramAsked = true;
-    const { stream } = this.view;
     try {
-      let sequence;
-      // Paused, the last answer has to be of the frame that is shown now.
-      do {
-        sequence = this.view.header?.sequence;
+      while (this.histogramDue && this.histogramShown && this.view.isImage && this.view.stream.figures) {
+        this.histogramDue = false;
+        const { stream } = this.view;
         const answer = await this.link.ask('histogram', stream);
-        if (this.view.stream !== stream) return;
-        this.channels = answer.channels ?? [];
-        this.drawHistogram();
+        if (this.view.stream === stream && this.view.isImage) {
+          this.channels = answer.channels ?? [];
+          this.drawHistogram();
+        }
         await sleep(HISTOGRAM_MS);
-      } while (this.view.paused && sequence !== this.view.header?.sequence);
+      }
     } catch (error) {
       if (!(error instanceof LinkLost)) throw error;
     } finally {
@@ -73,25 +74,26 @@ class Readings {
     else this.sayPixel(null);
   }
 
-  /** Which pixel of which frame; null where there is none. */
+  /** Which pixel of which frame of which stream; null where there is none. */
   question() {
     const { cursor } = this.view.stage;
-    return cursor && `${cursor.x} ${cursor.y} ${this.view.header?.sequence}`;
+    return cursor && `${cursor.x} ${cursor.y} ${this.view.stream?.key} ${this.view.header?.sequence}`;
   }
 
   async askPixel() {
     if (this.pixelAsked || !this.view.isImage) return;
     this.pixelAsked = true;
-    const { stream } = this.view;
     try {
       let asked;
       do {
+        const { stream } = this.view;
         const at = this.view.stage.cursor;
-        if (!at) break;
+        if (!at || !this.view.isImage) break;
         asked = this.question();
         const answer = await this.link.ask('pixel', stream, at);
-        if (this.view.stream !== stream) return;
-        if (this.view.stage.cursor) this.sayPixel(answer.error ? { ...at, readings: null } : answer);
+        if (this.view.stream === stream && this.view.stage.cursor) {
+          this.sayPixel(answer.error ? { ...at, readings: null } : answer);
+        }
         await sleep(PIXEL_MS);
       } while (asked !== this.question());
     } catch (error) {

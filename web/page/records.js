@@ -26,7 +26,7 @@ class RecordView {
 
   take(answer) {
     const newest = answer.samples.at(-1);
-    const kind = { 'framebus.Imu': 'imu', 'framebus.LaserScan': 'scan' }[answer.type] ?? 'bytes';
+    const kind = kindOf(newest);
     if (kind !== this.kind) this.become(kind);
     this.sequence = newest.sequence;
     if (kind === 'imu') this.takeImu(answer.samples);
@@ -83,9 +83,7 @@ class RecordView {
     this.values = {};
   }
 
-  takeBytes(sample) {
-    const hex = (sample.hex ?? sample.values?.hex ?? '').replace(/\s/g, '');
-    const floats = sample.f32 ?? sample.values?.f32 ?? [];
+  takeBytes({ hex, f32: floats }) {
     const shown = floats.slice(0, this.bare ? 12 : 64);
     const columns = this.bare ? 3 : 4;
     const rows = [];
@@ -123,6 +121,15 @@ class RecordView {
     }
     return ['txt', `${this.hex?.textContent ?? ''}\n`];
   }
+}
+
+/**
+ * What a sample is, by what came of it: a record may have a type's name and another size, and then it comes as bytes, like
+ * any that the server does not know.
+ */
+function kindOf({ values }) {
+  if (!values) return 'bytes';
+  return values.ranges ? 'scan' : 'imu';
 }
 
 function readableFloat(value) {

@@ -21,6 +21,7 @@ class Stage {
     this.middle = { x: 0, y: 0 }; // the frame's point in the middle of the canvas
     this.pointers = new Map();
     this.cursor = null;
+    this.pointed = null; // where the mouse is, on the canvas
     canvas.addEventListener('wheel', event => this.wheel(event), { passive: false });
     canvas.addEventListener('pointerdown', event => this.down(event));
     canvas.addEventListener('pointermove', event => this.move(event));
@@ -38,6 +39,8 @@ class Stage {
     if (this.frame?.width !== frame.width || this.frame?.height !== frame.height) {
       this.frame = frame;
       this.toFit();
+      // Another pixel is under the cursor now, or none.
+      this.point(this.pointed);
     } else {
       this.draw();
     }
@@ -50,6 +53,7 @@ class Stage {
     this.fit = true;
     this.cursor = null;
     this.draw();
+    this.changed();
   }
 
   /** How wide the whole frame is shown, in pixels of the screen. */
@@ -93,7 +97,10 @@ class Stage {
     if (!paper || !this.bitmap) return;
     const { pen, width, height } = paper;
     if (this.fit) {
+      const before = this.zoom;
       this.zoom = this.fitZoom();
+      // The window may have another size.
+      if (this.zoom !== before) this.changed();
       this.middle = { x: this.frame.width / 2, y: this.frame.height / 2 };
     }
     // The frame can not be moved out of sight.
@@ -183,6 +190,7 @@ class Stage {
 
   /** Tells which pixel of the frame is there. */
   point(at) {
+    this.pointed = at;
     let cursor = null;
     if (at && this.frame) {
       const { x, y } = this.toFrame(at);

@@ -148,7 +148,7 @@ function fillReaders(place, stream) {
     const guilty = one.blamed > 0 && one.blamed === most;
     const numbers = [one.seen, one.skipped + one.missed, one.held, one.blamed].map(count);
     return element('tr', guilty ? { class: 'guilty', title: 'Held the slots when frames were refused' } : {},
-      element('th', { scope: 'row', title: one.label }, one.label || 'unnamed'), element('td', {}, String(one.pid)),
+      element('th', { scope: 'row', title: one.label }, one.label || 'unnamed'), element('td', {}, String(one.pid ?? NOTHING)),
       ...numbers.map(number => element('td', {}, number)));
   });
   place.replaceChildren(element('table', { class: 'numbers' },
@@ -221,9 +221,16 @@ class Wall {
       if (this.shown) card.update();
     });
     this.grid.dataset.few = String(shown <= 2);
-    byId('none').hidden = streams.length > 0 || !this.heard;
+    byId('none').hidden = streams.length > 0 || !this.heard || this.unlisted;
     byId('none-match').hidden = shown > 0 || streams.length === 0;
     this.run();
+  }
+
+  /** What the server can not list, and why: streams may be missing here. */
+  tell(unlisted) {
+    this.unlisted = unlisted.length > 0;
+    say(byId('unlisted'), unlisted.join('\n'));
+    byId('unlisted').hidden = !this.unlisted;
   }
 
   /** The wall is left, or come back to. */

@@ -4,15 +4,19 @@
 //! * Without one, whoever is on this machine. A page of some other site, open in a browser here, is not: it may have made
 //!   its own name lead to 127.0.0.1 (DNS rebinding), so the name that it asks for must be one of this machine.
 //! * A WebSocket only from our own page: browsers let every page open one to anywhere, and send our cookie with it.
+//! * Nothing but the page itself for pages of other sites, where the browser says that it is one of those who asks: it
+//!   would show our pictures there, by our cookie or because it runs here. Whoever shows the token has been told it.
 
 use std::net::{IpAddr, SocketAddr};
 
 use axum::extract::Query;
 use axum::http::header::{AUTHORIZATION, COOKIE, HOST, ORIGIN};
-use axum::http::{HeaderMap, Uri};
+use axum::http::{HeaderMap, HeaderName, Uri};
 use serde::Deserialize;
 
 use crate::token;
+
+const SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// What is asked of whoever comes.
 #[derive(Debug)]
@@ -30,6 +34,8 @@ pub(crate) enum Verdict {
     NoToken,
     WrongHost,
     WrongOrigin,
+    /// A page of another site asks, and knows no token.
+    OtherSite,
 }
 
 #[derive(Deserialize)]
@@ -49,26 +55,38 @@ impl Access {
         if headers.contains_key(ORIGIN) && uri.path() == "/ws" && !is_same(text(ORIGIN), host) {
             return Verdict::WrongOrigin;
         }
+        // What browsers alone send, and pages can not (https://www.w3.org/TR/fetch-metadata/).
+        let is_foreign = uri.path() != "/" && matches!(text(SITE), Some("cross-site" | "same-site"));
         let Some(expected) = &self.token else {
-            return if host.is_some_and(|host| self.is_ours(host)) { Verdict::Welcome } else { Verdict::WrongHost };
+            return match host.is_some_and(|host| self.is_ours(host)) {
+                true if is_foreign => Verdict::OtherSite,
+                true => Verdict::Welcome,
+                false => Verdict::WrongHost,
+            };
         };
         let in_url = Query::<TokenWord>::try_from_uri(uri).ok().and_then(|query| query.0.token);
         if in_url.is_some_and(|found| token::equal(&found, expected)) {
             return Verdict::WithToken;
         }
         let in_header = text(AUTHORIZATION).and_then(|value| value.strip_prefix("Bearer "));
-        let in_cookie = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
+        if in_header.is_some_and(|found| token::equal(found, expected)) {
+            return Verdict::Welcome;
+        }
+        let cookies = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
+        let cookies = cookies.flat_map(|cookies| cookies.split(';')).filter_map(|cookie| cookie.split_once('='));
         let name = self.cookie_name();
-        let in_cookie = in_cookie.flat_map(|cookies| cookies.split(';')).filter_map(|cookie| cookie.split_once('='));
-        let mut found =
-            in_cookie.filter(|(found, _)| found.trim() == name).map(|(_, value)| value.trim()).chain(in_header);
-        if found.any(|found| token::equal(found, expected)) { Verdict::Welcome } else { Verdict::NoToken }
+        let mut found = cookies.filter(|(found, _)| found.trim() == name).map(|(_, value)| value.trim());
+        match found.any(|found| token::equal(found, expected)) {
+            true if is_foreign => Verdict::OtherSite,
+            true => Verdict::Welcome,
+            false => Verdict::NoToken,
+        }
     }
 
-    /// The `Set-Cookie` that spares a browser the token from now on.
+    /// The `Set-Cookie` that spares a browser the token from now on. `Lax`: also where a link of another site leads here.
     pub(crate) fn cookie(&self) -> String {
         let token = self.token.as_deref().unwrap_or_default();
-        format!("{}={token}; Path=/; HttpOnly; SameSite=Strict", self.cookie_name())
+        format!("{}={token}; Path=/; HttpOnly; SameSite=Lax", self.cookie_name())
     }
 
     /// Cookies do not know ports, and a machine may have two servers.
@@ -99,7 +117,6 @@ fn is_same(origin: Option<&str>, host: Option<&str>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use axum::http::HeaderName;
 
     fn judge(access: &Access, uri: &str, headers: &[(HeaderName, &str)]) -> Verdict {
         let headers = headers.iter().map(|(name, value)| (name.clone(), value.parse().unwrap())).collect();
@@ -130,7 +147,33 @@ mod tests {
         let cookie = (COOKIE, "a=b; framebus-8080=s3cret-s3cret; c=d");
         assert_eq!(judge(&access, "/ws", &[host.clone(), cookie]), Verdict::Welcome);
         assert_eq!(judge(&access, "/", &[host, (COOKIE, "framebus-8081=s3cret-s3cret")]), Verdict::NoToken);
-        assert!(access.cookie().contains("HttpOnly; SameSite=Strict"));
+        assert!(access.cookie().contains("HttpOnly; SameSite=Lax"));
+    }
+
+    #[test]
+    fn pages_of_other_sites_get_nothing_but_the_page_unless_they_know_the_token() {
+        let (host, other) = ((HOST, "127.0.0.1:8080"), Verdict::OtherSite);
+        let open = Access::new("127.0.0.1:8080".parse().unwrap(), None);
+        let closed = Access::new("127.0.0.1:8080".parse().unwrap(), Some("s3cret-s3cret".to_owned()));
+        let cookie = (COOKIE, "framebus-8080=s3cret-s3cret");
+        for site in ["cross-site", "same-site"] {
+            let headers = [host.clone(), (SITE, site), cookie.clone()];
+            for access in [&open, &closed] {
+                assert_eq!(judge(access, "/", &headers), Verdict::Welcome, "a link");
+                for path in ["/api/streams", "/snapshot/a/b.jpg", "/stream/a/b.mjpeg", "/metrics", "/ws"] {
+                    assert_eq!(judge(access, path, &headers), other, "{site}: {path}");
+                }
+            }
+            assert_eq!(judge(&closed, "/api/streams?token=s3cret-s3cret", &headers[..2]), Verdict::WithToken);
+            let header = (AUTHORIZATION, "Bearer s3cret-s3cret");
+            assert_eq!(judge(&closed, "/api/streams", &[host.clone(), (SITE, site), header]), Verdict::Welcome);
+        }
+        for site in ["same-origin", "none"] {
+            for access in [&open, &closed] {
+                let headers = [host.clone(), (SITE, site), cookie.clone()];
+                assert_eq!(judge(access, "/api/streams", &headers), Verdict::Welcome, "{site}");
+            }
+        }
     }
 
     #[test]

@@ -58,7 +58,13 @@ pub struct Arguments {
     /// Only this stream.
     #[arg(skip)]
     pub stream: Option<StreamName>,
+
+    /// The option that says where to listen, for messages.
+    #[arg(skip = LISTEN)]
+    pub listen_option: &'static str,
 }
+
+const LISTEN: &str = "--listen";
 
 impl Arguments {
     /// The defaults, at an address.
@@ -75,6 +81,7 @@ impl Arguments {
             json: false,
             quiet: false,
             stream: None,
+            listen_option: LISTEN,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The WebSocket of a page: wants come in, answers and each second's figures go out.
 //!
-//! Wants are fulfilled at the same time, in any order. An answer that is large has a place in flight, which it keeps until the
+//! Wants are fulfilled at the same time, and answered in any order; but each sees what the ones before it have frozen and let go
+//! (`frozen`). An answer that is large has a place in flight, which it keeps until the
 //! socket took it; a picture is made only by who has a place. So whoever reads slowly gets fewer pictures and no old ones.
 
 use std::sync::Arc;
@@ -9,7 +10,9 @@ use std::time::Duration;
 
 use axum::Extension;
 use axum::extract::State;
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code};
+use axum::http::StatusCode;
 use axum::response::Response;
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
@@ -20,7 +23,7 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::routes::Hub;
 use crate::server::Place;
-use crate::streams;
+use crate::snapshot::refuse;
 use crate::wants::{Answer, Browser};
 
 /// Most bytes of a message that is understood.
@@ -39,8 +42,14 @@ const SECOND: Duration = Duration::from_secs(1);
 pub(crate) async fn open(
     State(hub): State<Arc<Hub>>,
     Extension(place): Extension<Place>,
-    upgrade: WebSocketUpgrade,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
+    let Ok(upgrade) = upgrade else {
+        return refuse(
+            StatusCode::BAD_REQUEST,
+            "expected a request that opens a WebSocket; scripts may ask for /api/streams",
+        );
+    };
     let upgrade = upgrade.max_message_size(MOST_READ_BYTES).max_frame_size(MOST_READ_BYTES);
     upgrade.on_upgrade(async move |socket| {
         let counted = Counted::new(hub.clone());
@@ -134,9 +143,11 @@ async fn read(
             answers.send(Answer::error(&id, &error)).await.ok()?;
             continue;
         }
+        // Here and not in the task: wants have their places in the order in which they came.
+        let placed = browser.place(message).await;
         let (browser, answers) = (browser.clone(), answers.clone());
         open.spawn(async move {
-            let answer = browser.answer(&id, message).await;
+            let answer = browser.answer(&id, placed).await;
             // Where the socket is closed, nobody waits for it.
             let _ = answers.send(answer).await;
         });
@@ -167,16 +178,17 @@ async fn tell_figures(hub: &Hub, answers: mpsc::Sender<Answer>) {
     loop {
         seconds.tick().await;
         let Ok(permit) = untaken.clone().try_acquire_owned() else { continue };
-        // An error is told to whoever asks for a stream.
-        let Ok(list) = hub.streams.list().await else { continue };
-        let streams: Vec<Value> = list.iter().map(|listed| streams::json(listed, &hub.watches)).collect();
+        let list = hub.streams.list().await;
+        let streams = hub.streams.told(&list, &hub.watches);
         let encoders = hub.watches.encoders();
         let server = json!({
             "clients": hub.clients.load(Ordering::Relaxed),
             "encoders": encoders.count(),
             "busy_percent": encoders.busy_percent(),
         });
-        let figures = Answer::text(&json!({ "streams": streams, "server": server }));
+        let unlisted = json!(list.unlisted);
+        let text = format!("{{\"server\":{server},\"unlisted\":{unlisted},\"streams\":{streams}}}");
+        let figures = Answer { message: Message::text(text), permit: None };
         if answers.send(Answer { permit: Some(permit), ..figures }).await.is_err() {
             return;
         }

@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use axum::body::Bytes;
 use crossbeam_channel::{Receiver, Sender, unbounded};
-use framebus::ImageView;
-use framebus_picture::{FileKind, Preview};
+use framebus::{Frame, ImageView};
+use framebus_picture::{Channel, FileKind, Preview, Reading};
 use std::io::Cursor;
 use std::sync::Mutex;
 
@@ -27,8 +27,6 @@ const NICE: i32 = 10;
 
 /// Previews that an encoder keeps for the next frame.
 const PREVIEWS: usize = 4;
-
-const OVERWRITTEN: &str = "another process has overwritten the frame while it was read";
 
 /// What an encoder is to do.
 pub(crate) enum Job {
@@ -143,6 +141,11 @@ impl Encoder {
 
     /// Makes what is wanted of the stream's newest frame.
     fn live(&mut self, watched: &Arc<Watched>) {
+        self.live_if(watched, Frame::is_intact);
+    }
+
+    /// The same, of a frame that is as its publisher wrote it: asked for behind all that is read of it.
+    fn live_if(&mut self, watched: &Arc<Watched>, is_intact: impl FnOnce(&Frame) -> bool) {
         let Some((shot, tasks, turn)) = watched.begin_turn() else { return };
         let begun = Instant::now();
         let Shot { frame, latency_ns } = shot;
@@ -152,6 +155,7 @@ impl Encoder {
         };
         let about = about(frame.info(), view.shape(), latency_ns);
         let mut drawn: Vec<Drawn> = Vec::new();
+        let mut read: Vec<(Task, Read)> = Vec::new();
         for task in tasks.into_iter().filter(|task| !task.is_forgotten()) {
             match task {
                 Task::Picture(style, reply) => match drawn.iter_mut().find(|drawn| drawn.style == style) {
@@ -161,27 +165,32 @@ impl Encoder {
                         Err(error) => Task::Picture(style, reply).refuse(&error),
                     },
                 },
-                Task::Still(reply) => {
-                    let still = match Still::of(&frame, latency_ns) {
-                        Some(still) if frame.is_intact() => Ok(Arc::new(still)),
-                        Some(_) => Err(OVERWRITTEN.to_owned()),
-                        None => Err(NO_IMAGE.to_owned()),
-                    };
-                    // Who asked may have gone.
-                    let _ = reply.send(still);
-                }
-                task => answer(view, about, task),
+                Task::Still(reply) => match Still::of(&frame, latency_ns) {
+                    Some(still) => read.push((Task::Still(reply), Read::Still(Arc::new(still)))),
+                    None => Task::Still(reply).refuse(NO_IMAGE),
+                },
+                task => match Read::of(view, &task) {
+                    Some(answer) => read.push((task, answer)),
+                    None => task.refuse("not here"),
+                },
             }
         }
-        let is_intact = frame.is_intact();
+        let is_intact = is_intact(&frame);
         drop(frame);
+        if !is_intact {
+            let pictures = drawn.into_iter().flat_map(|Drawn { style, preview, replies }| {
+                self.previews.push(preview);
+                replies.into_iter().map(move |reply| Task::Picture(style, reply))
+            });
+            turn.has_spoilt(pictures.chain(read.into_iter().map(|(task, _)| task)).collect());
+            self.previews.truncate(PREVIEWS);
+            return;
+        }
         turn.has_read();
+        read.into_iter().for_each(|(task, read)| read.answer(about, task));
         let count = drawn.len();
         for Drawn { style, preview, replies } in drawn {
-            let picture = match is_intact {
-                true => encode(about, style, &preview).map(Arc::new),
-                false => Err(OVERWRITTEN.to_owned()),
-            };
+            let picture = encode(about, style, &preview).map(Arc::new);
             if let Ok(picture) = &picture {
                 watched.keep(picture.clone());
             }
@@ -211,7 +220,11 @@ impl Encoder {
                 self.previews.truncate(PREVIEWS);
             }
             Task::Still(reply) => drop(reply.send(Ok(still.clone()))),
-            task => answer(view, still.about(), task),
+            Task::Save(kind, reply) => drop(reply.send(save(view, kind).map(|file| (still.about(), file)))),
+            task => match Read::of(view, &task) {
+                Some(read) => read.answer(still.about(), task),
+                None => task.refuse("not here"),
+            },
         }
     }
 
@@ -229,13 +242,31 @@ struct Drawn {
     replies: Vec<crate::picture::Reply<Arc<Picture>>>,
 }
 
-/// Answers what takes no JPEG. Who asked may have gone.
-fn answer(view: ImageView<'_>, about: About, task: Task) {
-    match task {
-        Task::Pixel(x, y, reply) => drop(reply.send(Ok((about, framebus_picture::pixel(view, x, y))))),
-        Task::Histogram(reply) => drop(reply.send(Ok((about, framebus_picture::histogram(view))))),
-        Task::Save(kind, reply) => drop(reply.send(save(view, kind).map(|file| (about, file)))),
-        task @ (Task::Picture(..) | Task::Still(_)) => task.refuse("not here"),
+/// What was read of a frame and takes no JPEG; believed when the frame is known to be intact.
+enum Read {
+    Pixel(Option<Vec<Reading>>),
+    Histogram(Vec<Channel>),
+    Still(Arc<Still>),
+}
+
+impl Read {
+    /// Reads what a task wants of an image; `None` where it wants something else.
+    fn of(view: ImageView<'_>, task: &Task) -> Option<Self> {
+        match task {
+            Task::Pixel(x, y, _) => Some(Self::Pixel(framebus_picture::pixel(view, *x, *y))),
+            Task::Histogram(_) => Some(Self::Histogram(framebus_picture::histogram(view))),
+            Task::Picture(..) | Task::Still(_) | Task::Save(..) => None,
+        }
+    }
+
+    /// Answers the task that it was read for. Who asked may have gone.
+    fn answer(self, about: About, task: Task) {
+        match (self, task) {
+            (Self::Pixel(readings), Task::Pixel(_, _, reply)) => drop(reply.send(Ok((about, readings)))),
+            (Self::Histogram(channels), Task::Histogram(reply)) => drop(reply.send(Ok((about, channels)))),
+            (Self::Still(still), Task::Still(reply)) => drop(reply.send(Ok(still))),
+            (_, task) => task.refuse("not here"),
+        }
     }
 }
 
@@ -250,4 +281,76 @@ fn save(view: ImageView<'_>, kind: FileKind) -> Result<Bytes, String> {
     let mut file = Cursor::new(Vec::new());
     let encoded = framebus_picture::picture(view).and_then(|picture| kind.encode(&picture, &mut file));
     encoded.map(|()| file.into_inner().into()).map_err(|error| format!("{error:#}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use framebus::{Backend, Content, ImageShape, PixelFormat, Publisher, StreamName, StreamOptions};
+    use tokio::sync::oneshot;
+
+    use crate::watch::Key;
+
+    /// An encoder in our hands, at a stream with one frame; `tell` gets it and what it is to work for.
+    fn with_encoder(test: &str, tell: impl FnOnce(&mut Encoder, &Arc<Watched>)) {
+        let name = StreamName::new(&format!("web-{test}-{}", std::process::id()), "front").unwrap();
+        let shape = ImageShape::new(8, 8, PixelFormat::Mono8).unwrap();
+        let mut publisher = Publisher::open(&name, &StreamOptions::new(Content::Image(shape))).unwrap();
+        publisher.loan().unwrap().publish();
+        let (jobs, queue) = unbounded();
+        let mut encoder = Encoder { queue, busy_ns: Arc::default(), previews: Vec::new() };
+        let watched = Arc::new(Watched::new(Key { name, backend: Backend::SysV }, jobs));
+        std::thread::scope(|scope| {
+            scope.spawn(|| watched.run(&|| false));
+            let told = catch_unwind(AssertUnwindSafe(|| tell(&mut encoder, &watched)));
+            watched.end();
+            told.unwrap();
+        });
+    }
+
+    impl Encoder {
+        /// Works at the next job, whose frame is intact or not.
+        fn work(&mut self, is_intact: bool) {
+            match self.queue.recv_timeout(Duration::from_secs(30)) {
+                Ok(Job::Live(watched)) => self.live_if(&watched, |_| is_intact),
+                other => panic!("no frame: {}", other.is_ok()),
+            }
+        }
+    }
+
+    #[test]
+    fn what_was_read_of_an_overwritten_frame_is_read_of_another_one() {
+        with_encoder("intact", |encoder, watched| {
+            let _waiting = watched.wait();
+            let ((histogram, histogram_of), (still, still_of)) = (oneshot::channel(), oneshot::channel());
+            let (pixel, mut pixel_of) = oneshot::channel();
+            watched.ask(Task::Histogram(histogram));
+            watched.ask(Task::Still(still));
+            watched.ask(Task::Pixel(1, 1, pixel));
+            encoder.work(false);
+            assert!(pixel_of.try_recv().is_err(), "nothing is told of it");
+            encoder.work(true);
+            assert_eq!(pixel_of.try_recv().unwrap().unwrap().0.sequence, 1);
+            assert_eq!(histogram_of.blocking_recv().unwrap().unwrap().1.len(), 1);
+            assert_eq!(still_of.blocking_recv().unwrap().unwrap().about().sequence, 1);
+        });
+    }
+
+    #[test]
+    fn where_every_frame_is_overwritten_that_is_said() {
+        with_encoder("spoilt", |encoder, watched| {
+            let _waiting = watched.wait();
+            let (histogram, mut histogram_of) = oneshot::channel();
+            watched.ask(Task::Histogram(histogram));
+            let error = loop {
+                encoder.work(false);
+                match histogram_of.try_recv() {
+                    Ok(answer) => break answer.map(|_| ()).unwrap_err(),
+                    Err(oneshot::error::TryRecvError::Empty) => {}
+                    Err(error) => panic!("{error}"),
+                }
+            };
+            assert!(error.contains("overwrites the frames"), "{error}");
+        });
+    }
 }

@@ -6,13 +6,12 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use framebus::{PublisherState, StreamStatus, SubscriberStatus};
 
-use crate::routes::Hub;
-use crate::streams::Listed;
+use crate::routes::{Hub, refuse_for_now};
+use crate::streams::{List, Listed};
 
 type OfStream = fn(&StreamStatus) -> Option<f64>;
 type OfSubscriber = fn(&SubscriberStatus) -> u64;
@@ -51,14 +50,19 @@ const SUBSCRIBER: [(&str, &str, &str, OfSubscriber); 6] = [
 
 /// All of them.
 pub(crate) async fn metrics(State(hub): State<Arc<Hub>>) -> Response {
-    match hub.streams.list().await {
-        Ok(list) => ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text(&list)).into_response(),
-        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response(),
+    let list = hub.streams.list().await;
+    if list.streams.is_empty() && !list.unlisted.is_empty() {
+        return refuse_for_now(&list.unlisted.join("; "));
     }
+    ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text(&list)).into_response()
 }
 
-fn text(list: &[Listed]) -> String {
+fn text(List { streams: list, unlisted }: &List) -> String {
     let mut text = String::new();
+    for unlisted in unlisted {
+        // A comment, for people: of what is not there, Prometheus knows by itself.
+        let _ = writeln!(text, "# {}", unlisted.replace('\n', " "));
+    }
     for (name, kind, help, value) in STREAM {
         head(&mut text, "stream", name, kind, help);
         for Listed { status, .. } in list {

@@ -8,9 +8,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use axum::extract::{Path, Query, State};
-use axum::http::StatusCode;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
 use axum::http::header::CONTENT_TYPE;
+use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use framebus::Content;
 use futures_util::stream::unfold;
@@ -18,7 +19,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::picture::{Picture, Style};
 use crate::routes::Hub;
-use crate::snapshot::{PictureQuery, refuse, refuse_stream};
+use crate::snapshot::{NO_ADDRESS, PictureQuery, refuse, refuse_stream};
 use crate::watch::Key;
 use crate::watches::Came;
 
@@ -31,28 +32,34 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// Pictures until the reader goes.
 pub(crate) async fn mjpeg(
     State(hub): State<Arc<Hub>>,
-    Path((bus, file)): Path<(String, String)>,
-    Query(query): Query<PictureQuery>,
+    path: Result<Path<(String, String)>, PathRejection>,
+    uri: Uri,
 ) -> Response {
+    let Ok(Path((bus, file))) = path else { return refuse(StatusCode::BAD_REQUEST, NO_ADDRESS) };
     let Some(stream) = file.strip_suffix(".mjpeg") else {
         return refuse(StatusCode::NOT_FOUND, "expected /stream/BUS/STREAM.mjpeg");
     };
-    let style = match query.style(hub.quality) {
-        Ok(style) => style,
+    let read = PictureQuery::of(&uri).and_then(|query| Ok((query.style(hub.quality)?, query)));
+    let (style, query) = match read {
+        Ok(read) => read,
         Err(error) => return refuse(StatusCode::BAD_REQUEST, &error),
     };
     // At most an hour: what is slower is no video.
     let period = match query.fps.map(|fps| Duration::try_from_secs_f64(fps.recip())) {
         None => Duration::ZERO,
         Some(Ok(period)) if period <= Duration::from_secs(3600) => period,
-        Some(_) => return refuse(StatusCode::BAD_REQUEST, "fps must be more than 0"),
+        Some(_) => {
+            return refuse(
+                StatusCode::BAD_REQUEST,
+                "fps must be more than 0, as in fps=5; without it, pictures come as quickly as they are taken",
+            );
+        }
     };
     let key = match hub.streams.find(&format!("{bus}/{stream}"), query.backend.as_deref(), &hub.watches).await {
         Ok(key) => key,
         Err(unfound) => return refuse_stream(unfound),
     };
-    if let Ok(list) = hub.streams.list().await
-        && let Some(listed) = list.iter().find(|listed| listed.key == key)
+    if let Some(listed) = hub.streams.list().await.streams.iter().find(|listed| listed.key == key)
         && !matches!(listed.status.content, Some(Content::Image(_)))
     {
         return refuse(StatusCode::CONFLICT, "the stream carries no images");

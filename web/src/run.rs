@@ -1,6 +1,6 @@
 //! A whole run: listen, say where, and serve until Ctrl-C.
 
-use std::io::Write;
+use std::io::{self, ErrorKind, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -41,13 +41,22 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let stop = Arc::new(AtomicBool::new(false));
     framebus_program::on_interrupt(&stop).context("preparing for Ctrl-C")?;
     let token = settings.token.clone();
-    let server = Server::start(settings)?;
+    let server = Server::start(settings).map_err(|error| match is_of_the_address(&error) {
+        true => error.context(format!("choose another address or port with {}", arguments.listen_option)),
+        false => error,
+    })?;
     announce(arguments, &server, token.as_deref())?;
     while !stop.load(Ordering::Relaxed) {
         std::thread::sleep(SLICE);
     }
     drop(server);
     Ok(())
+}
+
+/// Whether another address would do.
+fn is_of_the_address(error: &anyhow::Error) -> bool {
+    let kind = error.downcast_ref::<io::Error>().map(io::Error::kind);
+    matches!(kind, Some(ErrorKind::AddrInUse | ErrorKind::AddrNotAvailable | ErrorKind::PermissionDenied))
 }
 
 /// The token that is asked for; one is made up where others than this machine's users may come.
@@ -65,11 +74,11 @@ fn token(arguments: &Arguments) -> anyhow::Result<Option<String>> {
 }
 
 /// Where it listens: one line on standard output.
-fn announce(arguments: &Arguments, server: &Server, token: Option<&str>) -> std::io::Result<()> {
+fn announce(arguments: &Arguments, server: &Server, token: Option<&str>) -> io::Result<()> {
     let address = server.address();
     let query = token.map_or(String::new(), |token| format!("?token={token}"));
     let url = format!("http://{address}/{query}");
-    let mut out = std::io::stdout().lock();
+    let mut out = io::stdout().lock();
     if arguments.json {
         writeln!(
             out,

@@ -60,6 +60,12 @@ impl Samples {
     /// A record came.
     pub(crate) fn add(&mut self, content: &Content, rate: Option<Rate>, frame: &Frame) {
         let (info, kind) = (frame.info(), Kind::of(content));
+        let kept = if kind == Kind::Unknown { frame.len().min(MOST_BYTES) } else { frame.len() };
+        let bytes: Arc<[u8]> = frame[..kept].into();
+        if !frame.is_intact() {
+            // Another process has overwritten it: the next one comes.
+            return;
+        }
         // A stream that was made anew.
         if kind != self.kind || self.ring.back().is_some_and(|last| last.sequence >= info.sequence) {
             self.ring.clear();
@@ -73,9 +79,8 @@ impl Samples {
         while self.ring.len() >= most {
             self.ring.pop_front();
         }
-        let kept = if kind == Kind::Unknown { frame.len().min(MOST_BYTES) } else { frame.len() };
         let (sequence, capture_ns) = (info.sequence, info.capture_ns);
-        self.ring.push_back(Sample { sequence, capture_ns, bytes: frame[..kept].into(), len: frame.len() });
+        self.ring.push_back(Sample { sequence, capture_ns, bytes, len: frame.len() });
     }
 
     /// Those that are newer than `after`; all of them, where the stream was made anew since.

@@ -25,6 +25,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::access::Access;
 use crate::encoders::Encoders;
+use crate::frozen::Room;
 use crate::routes::{Hub, router};
 use crate::streams::{Scope, Streams};
 use crate::watches::Watches;
@@ -35,11 +36,18 @@ const MOST_HEADER_BYTES: usize = 8192;
 /// How long a request's headers may take, and an idle connection may stay.
 const HEADER_TIME: Duration = Duration::from_secs(10);
 
+/// A connection over which nothing comes for so long is asked whether its peer is still there, so often, so many times (tcp(7)):
+/// one that vanished while nothing was sent to it would stay for ever, and with it what it looks at.
+const KEEP_ALIVE: (Duration, Duration, u32) = (Duration::from_secs(30), Duration::from_secs(10), 3);
+
 /// Bytes of a connection's send buffer; the kernel takes twice as many. A slow reader lags by what is in it.
 const SEND_BUFFER: usize = 128 << 10;
 
 /// How long a peer may take nothing of what was sent; then its connection ends (tcp(7), `TCP_USER_TIMEOUT`).
 const UNTAKEN_MS: u32 = 60_000;
+
+/// Memory for frozen frames, where nothing else is said: four of 8K in colours and some.
+const FROZEN_BYTES: usize = 512 << 20;
 
 /// Connections that are told that there are too many, at a time; further ones are closed without a word.
 const MOST_REFUSALS: usize = 16;
@@ -55,7 +63,7 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// Which streams are shown.
     pub scope: Scope,
-    /// What a browser must know. Whoever listens on an address that is not loopback should have one.
+    /// What a browser must know. Whoever listens on an address that is not loopback must have one.
     pub token: Option<String>,
     /// Threads that make pictures.
     pub encoders: usize,
@@ -63,6 +71,8 @@ pub struct Settings {
     pub quality: u8,
     /// Most connections at a time.
     pub max_clients: usize,
+    /// Most bytes of the frames that browsers have frozen, all browsers together.
+    pub frozen_bytes: usize,
     /// How long a stream stays subscribed to after the last who looked at it.
     pub linger: Duration,
 }
@@ -71,7 +81,16 @@ impl Settings {
     /// The defaults, at an address.
     pub fn at(listen: SocketAddr) -> Self {
         let (scope, linger) = (Scope::default(), Duration::from_secs(5));
-        Self { listen, scope, token: None, encoders: 1, quality: 75, max_clients: 32, linger }
+        Self {
+            listen,
+            scope,
+            token: None,
+            encoders: 1,
+            quality: 75,
+            max_clients: 32,
+            frozen_bytes: FROZEN_BYTES,
+            linger,
+        }
     }
 }
 
@@ -86,11 +105,17 @@ impl Server {
     /// Listens, and serves from threads of its own.
     ///
     /// # Errors
-    /// The address is in use, or no address of this machine; there are no threads.
+    /// The address is in use, or no address of this machine, or others reach it and no token is asked for; there are no
+    /// threads.
     pub fn start(settings: Settings) -> anyhow::Result<Self> {
         let listen = settings.listen;
-        let listener = TcpListener::bind(listen)
-            .with_context(|| format!("can not listen on {listen}; choose another address or port with --listen"))?;
+        if settings.token.is_none() && !listen.ip().is_loopback() {
+            anyhow::bail!(
+                "will not listen on {listen} without a token: whoever reaches it would see all streams; set a token, or \
+                 listen on a loopback address such as 127.0.0.1"
+            );
+        }
+        let listener = TcpListener::bind(listen).with_context(|| format!("can not listen on {listen}"))?;
         let address = listener.local_addr()?;
         listener.set_nonblocking(true)?;
         let runtime = Builder::new_multi_thread()
@@ -105,6 +130,7 @@ impl Server {
             access: Access::new(address, settings.token),
             streams: Streams::new(settings.scope),
             watches: watches.clone(),
+            room: Arc::new(Room::new(settings.frozen_bytes)),
             quality: settings.quality,
             clients: AtomicUsize::new(0),
         });
@@ -163,6 +189,11 @@ async fn serve(socket: TcpStream, router: Router, place: Place) {
     let _ = socket.set_nodelay(true);
     let _ = sockopt::set_socket_send_buffer_size(&socket, SEND_BUFFER);
     let _ = sockopt::set_tcp_user_timeout(&socket, UNTAKEN_MS);
+    let (idle, interval, count) = KEEP_ALIVE;
+    let _ = sockopt::set_tcp_keepidle(&socket, idle);
+    let _ = sockopt::set_tcp_keepintvl(&socket, interval);
+    let _ = sockopt::set_tcp_keepcnt(&socket, count);
+    let _ = sockopt::set_socket_keepalive(&socket, true);
     let router = TowerToHyperService::new(router);
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(place.clone());

@@ -1,18 +1,19 @@
 //! `/snapshot/BUS/STREAM.png`: the newest frame as a file.
 
 use std::path::Path;
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::extract::rejection::PathRejection;
 use axum::extract::{self, Query, State};
-use axum::http::StatusCode;
-use axum::http::header::{CONTENT_TYPE, HeaderName, RETRY_AFTER};
+use axum::http::header::{CONTENT_TYPE, HeaderName};
+use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use framebus_picture::FileKind;
-use serde::Deserialize;
 
 use crate::picture::{About, Style, StyleWords, Task};
-use crate::routes::Hub;
+use crate::routes::{Hub, refuse_for_now};
 use crate::still::NO_IMAGE;
 use crate::streams::Unfound;
 use crate::watches::Came;
@@ -20,23 +21,48 @@ use crate::watches::Came;
 /// How long a first frame is waited for.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// Of a path that is no text.
+pub(crate) const NO_ADDRESS: &str = "the address is no UTF-8: expected BUS/STREAM of letters, digits, '-', '_' and '.'";
+
 /// How a script wants its pictures.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default)]
 pub(crate) struct PictureQuery {
-    #[serde(default)]
-    pub width: u32,
-    #[serde(default)]
-    pub height: u32,
-    pub palette: Option<String>,
-    pub quality: Option<u8>,
-    pub low: Option<f32>,
-    pub high: Option<f32>,
+    width: u32,
+    height: u32,
+    palette: Option<String>,
+    quality: Option<u8>,
+    low: Option<f32>,
+    high: Option<f32>,
     /// Most pictures a second.
     pub fps: Option<f64>,
     pub backend: Option<String>,
 }
 
 impl PictureQuery {
+    /// Reads the words of an address; words that it does not know are somebody else's.
+    ///
+    /// # Errors
+    /// In words: one that can not be, and what would be right.
+    pub(crate) fn of(uri: &Uri) -> Result<Self, String> {
+        let words = Query::<Vec<(String, String)>>::try_from_uri(uri);
+        let Query(words) = words.map_err(|_| "the query is none: expected name=value&name=value".to_owned())?;
+        let mut query = Self::default();
+        for (name, value) in &words {
+            match name.as_str() {
+                "width" => query.width = number(name, value, "pixels, 0 or 16 to 8192, as in width=480")?,
+                "height" => query.height = number(name, value, "pixels, 0 or 16 to 8192, as in height=270")?,
+                "quality" => query.quality = Some(number(name, value, "1 to 100, as in quality=75")?),
+                "low" => query.low = Some(number(name, value, "metres of depth or counts of grey, as in low=0.5")?),
+                "high" => query.high = Some(number(name, value, "metres of depth or counts of grey, as in high=10")?),
+                "fps" => query.fps = Some(number(name, value, "pictures a second, as in fps=5")?),
+                "palette" => query.palette = Some(value.clone()),
+                "backend" => query.backend = Some(value.clone()),
+                _ => {}
+            }
+        }
+        Ok(query)
+    }
+
     /// The style, where anything is said of it.
     pub(crate) fn style(&self, quality: u8) -> Result<Style, String> {
         let range = match (self.low, self.high) {
@@ -50,8 +76,13 @@ impl PictureQuery {
 
     /// Nothing is said of the style: the frame is wanted as it is.
     fn is_whole(&self) -> bool {
-        self.width == 0 && self.height == 0 && self.palette.is_none() && self.low.is_none() && self.high.is_none()
+        let Self { width, height, palette, quality, low, high, .. } = self;
+        (*width, *height) == (0, 0) && palette.is_none() && quality.is_none() && low.is_none() && high.is_none()
     }
+}
+
+fn number<T: FromStr>(name: &str, value: &str, expected: &str) -> Result<T, String> {
+    value.parse().map_err(|_| format!("{name}={value} can not be: expected {expected}"))
 }
 
 /// An answer that is an error, in words.
@@ -64,33 +95,39 @@ pub(crate) fn refuse_stream(unfound: Unfound) -> Response {
     match unfound {
         Unfound::Name(text) => refuse(StatusCode::BAD_REQUEST, &text),
         Unfound::Stream(text) => refuse(StatusCode::NOT_FOUND, &text),
+        Unfound::Unlisted(text) => refuse_for_now(&text),
     }
 }
 
 fn refuse_picture(error: &str) -> Response {
     match error {
         NO_IMAGE => refuse(StatusCode::CONFLICT, "the stream carries no images"),
-        error => (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, "2")], format!("{error}\n")).into_response(),
+        error => refuse_for_now(error),
     }
 }
 
 /// The newest frame, whole; or a preview of it, where the query says how.
 pub(crate) async fn snapshot(
     State(hub): State<Arc<Hub>>,
-    extract::Path((bus, file)): extract::Path<(String, String)>,
-    Query(query): Query<PictureQuery>,
+    path: Result<extract::Path<(String, String)>, PathRejection>,
+    uri: Uri,
 ) -> Response {
+    let Ok(extract::Path((bus, file))) = path else { return refuse(StatusCode::BAD_REQUEST, NO_ADDRESS) };
     let Some((stream, kind)) =
         file.rsplit_once('.').and_then(|(stream, _)| Some((stream, FileKind::of(Path::new(&file))?)))
     else {
         return refuse(StatusCode::NOT_FOUND, "expected /snapshot/BUS/STREAM.png, .jpg or .tiff");
     };
-    let style = match query.style(hub.quality) {
-        Ok(style) => style,
+    let read = PictureQuery::of(&uri).and_then(|query| Ok((query.style(hub.quality)?, query)));
+    let (style, query) = match read {
+        Ok(read) => read,
         Err(error) => return refuse(StatusCode::BAD_REQUEST, &error),
     };
     if !query.is_whole() && kind != FileKind::Jpeg {
-        return refuse(StatusCode::BAD_REQUEST, "previews (width, height, palette, low, high) are JPEGs: ask for .jpg");
+        return refuse(
+            StatusCode::BAD_REQUEST,
+            "previews (width, height, palette, quality, low, high) are JPEGs: ask for .jpg",
+        );
     }
     let name = format!("{bus}/{stream}");
     let key = match hub.streams.find(&name, query.backend.as_deref(), &hub.watches).await {

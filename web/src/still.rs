@@ -25,6 +25,11 @@ impl Still {
         self.image.view()
     }
 
+    /// Memory that it takes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.image.view().map_or(0, |view| view.bytes().len())
+    }
+
     pub(crate) fn about(&self) -> About {
         about(&self.info, self.image.shape(), self.latency_ns)
     }

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use framebus::{Backend, Content, StreamName, StreamStatus, now_ns};
-use framebus_program::{Pace, stream_json};
+use framebus_program::{Listing, Pace, list_each, stream_json, unlisted};
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
+use crate::lock;
 use crate::watch::Key;
 use crate::watches::Watches;
 
@@ -58,31 +59,38 @@ pub(crate) struct Listed {
     pub rate: Rate,
 }
 
-/// All of them; an error is told in words.
-pub(crate) type List = Result<Arc<Vec<Listed>>, Arc<str>>;
+/// All of them that can be listed.
+#[derive(Debug, Default)]
+pub(crate) struct List {
+    pub streams: Vec<Listed>,
+    /// In words, what can not be listed, and why.
+    pub unlisted: Vec<String>,
+}
 
 /// The streams of this machine.
 pub(crate) struct Streams {
     scope: Scope,
     seen: Mutex<Option<Seen>>,
+    /// The list that browsers were told last, as JSON.
+    told: std::sync::Mutex<Option<(Arc<List>, Arc<str>)>>,
 }
 
 struct Seen {
     at: Instant,
-    list: List,
+    list: Arc<List>,
 }
 
 impl Streams {
     pub(crate) fn new(scope: Scope) -> Self {
-        Self { scope, seen: Mutex::const_new(None) }
+        Self { scope, seen: Mutex::const_new(None), told: std::sync::Mutex::new(None) }
     }
 
     /// What there is.
-    pub(crate) async fn list(&self) -> List {
+    pub(crate) async fn list(&self) -> Arc<List> {
         self.list_within(FRESH).await
     }
 
-    async fn list_within(&self, age: Duration) -> List {
+    async fn list_within(&self, age: Duration) -> Arc<List> {
         // Who comes meanwhile waits, and gets the same.
         let mut seen = self.seen.lock().await;
         if let Some(seen) = &*seen
@@ -94,19 +102,38 @@ impl Streams {
         // Some system calls a stream.
         let found = tokio::task::spawn_blocking(move || list(&scope)).await;
         let (at, at_ns) = (Instant::now(), now_ns());
-        let list = match found {
-            Ok(Ok(found)) => Ok(Arc::new(measure(found, at_ns, seen.as_ref()))),
-            Ok(Err(error)) => Err(format!("{error:#}").into()),
-            Err(_) => Err("the streams can not be listed".into()),
-        };
+        let list = Arc::new(match found {
+            Ok(Listing { streams, failures }) => List {
+                streams: measure(streams, at_ns, seen.as_ref()),
+                unlisted: failures.iter().map(unlisted).collect(),
+            },
+            // It panicked, and has printed its message.
+            Err(_) => {
+                List { streams: Vec::new(), unlisted: vec!["some streams are not shown: the list failed".to_owned()] }
+            }
+        });
         *seen = Some(Seen { at, list: list.clone() });
         list
+    }
+
+    /// A list as browsers are told it: made once, however many they are.
+    pub(crate) fn told(&self, list: &Arc<List>, watches: &Watches) -> Arc<str> {
+        let mut told = lock(&self.told);
+        match &*told {
+            Some((of, text)) if Arc::ptr_eq(of, list) => text.clone(),
+            _ => {
+                let streams: Value = list.streams.iter().map(|listed| json(listed, watches)).collect();
+                let text: Arc<str> = streams.to_string().into();
+                *told = Some((list.clone(), text.clone()));
+                text
+            }
+        }
     }
 
     /// The stream that is meant by a name, and perhaps a backend.
     ///
     /// # Errors
-    /// In words: the name can not be one, or there is no such stream.
+    /// In words: the name can not be one, there is no such stream, or none can be found.
     pub(crate) async fn find(&self, name: &str, backend: Option<&str>, watches: &Watches) -> Result<Key, Unfound> {
         let name: StreamName = name.parse().map_err(|error: framebus::NameError| Unfound::Name(error.to_string()))?;
         let is_meant = |key: &Key| key.name == name && backend.is_none_or(|backend| key.backend.to_string() == backend);
@@ -114,13 +141,18 @@ impl Streams {
         if let Some(key) = watches.find(is_meant) {
             return Ok(key);
         }
+        let mut unlisted = Vec::new();
         for age in [FRESH, FRESHER] {
-            let list = self.list_within(age).await.map_err(|error| Unfound::Stream(error.to_string()))?;
-            if let Some(found) = list.iter().find(|listed| is_meant(&listed.key)) {
+            let list = self.list_within(age).await;
+            if let Some(found) = list.streams.iter().find(|listed| is_meant(&listed.key)) {
                 return Ok(found.key.clone());
             }
+            unlisted.clone_from(&list.unlisted);
         }
-        Err(Unfound::Stream(format!("there is no stream {name}; framebus ls shows all")))
+        match unlisted.is_empty() {
+            true => Err(Unfound::Stream(format!("there is no stream {name}; framebus ls shows all"))),
+            false => Err(Unfound::Unlisted(format!("stream {name} is not found: {}", unlisted.join("; ")))),
+        }
     }
 }
 
@@ -131,27 +163,29 @@ pub(crate) enum Unfound {
     Name(String),
     /// There is none of the name.
     Stream(String),
+    /// There may be one, where nobody can look at present.
+    Unlisted(String),
 }
 
 impl Unfound {
     pub(crate) fn text(self) -> String {
         match self {
-            Self::Name(text) | Self::Stream(text) => text,
+            Self::Name(text) | Self::Stream(text) | Self::Unlisted(text) => text,
         }
     }
 }
 
-fn list(scope: &Scope) -> anyhow::Result<Vec<StreamStatus>> {
-    let mut streams = framebus_program::list(&scope.backends)?;
-    streams.retain(|stream| scope.has(&stream.name));
-    Ok(streams)
+fn list(scope: &Scope) -> Listing {
+    let mut listing = list_each(&scope.backends);
+    listing.streams.retain(|stream| scope.has(&stream.name));
+    listing
 }
 
 /// With their rates, by what was known of them before.
 fn measure(found: Vec<StreamStatus>, at_ns: u64, before: Option<&Seen>) -> Vec<Listed> {
     let known: BTreeMap<&Key, Rate> = match before {
-        Some(Seen { list: Ok(list), .. }) => list.iter().map(|listed| (&listed.key, listed.rate)).collect(),
-        _ => BTreeMap::new(),
+        Some(Seen { list, .. }) => list.streams.iter().map(|listed| (&listed.key, listed.rate)).collect(),
+        None => BTreeMap::new(),
     };
     let listed = |status: StreamStatus| {
         let key = Key { name: status.name.clone(), backend: status.backend.clone() };

@@ -12,9 +12,10 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::frozen::Frozen;
-use crate::picture::{About, Picture, Style, StyleWords, Task};
+use crate::frozen::{Frozen, Turn};
+use crate::picture::{About, Picture, Reply, Style, StyleWords, Task};
 use crate::routes::Hub;
+use crate::still::Still;
 use crate::watch::Key;
 use crate::watches::{Came, Looking};
 
@@ -62,6 +63,20 @@ enum Want {
         #[serde(default)]
         after: Sequence,
     },
+}
+
+impl Want {
+    /// Whether it changes what is frozen.
+    fn changes(&self) -> bool {
+        matches!(self, Self::Freeze | Self::Step | Self::Thaw)
+    }
+}
+
+/// A want that has its place behind those which the browser sent before it.
+pub(crate) struct Placed {
+    key: Key,
+    want: Want,
+    turn: Turn,
 }
 
 /// A sequence: a decimal string, because numbers of JavaScript have 53 bits.
@@ -119,55 +134,75 @@ pub(crate) struct Browser {
 
 impl Browser {
     pub(crate) fn new(hub: Arc<Hub>) -> Self {
-        Self { hub, frozen: Frozen::default(), flight: Arc::new(Semaphore::new(IN_FLIGHT)) }
+        let frozen = Frozen::new(hub.room.clone());
+        Self { hub, frozen, flight: Arc::new(Semaphore::new(IN_FLIGHT)) }
+    }
+
+    /// Understands a message. Asked for one after the other, wants of one stream get their places in the same order.
+    ///
+    /// # Errors
+    /// In words: it is no want, or there is no such stream.
+    pub(crate) async fn place(&self, message: Value) -> Result<Placed, String> {
+        let request = serde_json::from_value(message).map_err(|error| format!("not understood: {error}"))?;
+        let Request { stream, backend, want } = request;
+        let found = self.hub.streams.find(&stream, backend.as_deref(), &self.hub.watches).await;
+        let key = found.map_err(|unfound| unfound.text())?;
+        let turn = self.frozen.queue(&key, want.changes());
+        Ok(Placed { key, want, turn })
     }
 
     /// The one answer to a message.
-    pub(crate) async fn answer(&self, id: &Value, message: Value) -> Answer {
-        let answer = match serde_json::from_value(message) {
-            Ok(request) => self.fulfil(id, request).await,
-            Err(error) => Err(format!("not understood: {error}")),
+    pub(crate) async fn answer(&self, id: &Value, placed: Result<Placed, String>) -> Answer {
+        let answer = match placed {
+            Ok(placed) => self.fulfil(id, placed).await,
+            Err(error) => Err(error),
         };
         answer.unwrap_or_else(|error| Answer::error(id, &error))
     }
 
-    async fn fulfil(&self, id: &Value, request: Request) -> Result<Answer, String> {
-        let Request { stream, backend, want } = request;
-        let found = self.hub.streams.find(&stream, backend.as_deref(), &self.hub.watches).await;
-        let key = found.map_err(|unfound| unfound.text())?;
+    async fn fulfil(&self, id: &Value, placed: Placed) -> Result<Answer, String> {
+        let Placed { key, want, mut turn } = placed;
+        let frozen = turn.come().await.map(|kept| kept.still.clone());
         match want {
             Want::Picture { style, range, after } => {
-                self.picture(id, &key, style.style(range, self.hub.quality)?, after.0).await
+                self.picture(id, &key, style.style(range, self.hub.quality)?, after.0, frozen).await
             }
-            Want::Freeze => self.freeze(id, key, None).await,
+            Want::Freeze => self.freeze(id, turn, &key, None).await,
             Want::Step => {
-                let after = self.frozen.get(&key).map_or(0, |still| still.about().sequence);
-                self.freeze(id, key, Some(after)).await
+                let after = frozen.map_or(0, |still| still.about().sequence);
+                self.freeze(id, turn, &key, Some(after)).await
             }
             Want::Thaw => {
-                let sequence = self.frozen.get(&key).map(|still| still.about().sequence.to_string());
-                self.frozen.thaw(&key);
+                let sequence = frozen.map(|still| still.about().sequence.to_string());
+                self.frozen.thaw(turn);
                 Ok(Answer::text(&json!({ "id": id, "sequence": sequence, "frozen": false })))
             }
             Want::Pixel { x, y } => {
-                let (about, readings) = self.read(&key, |reply| Task::Pixel(x, y, reply)).await?;
+                let (about, readings) = self.read(&key, frozen, |reply| Task::Pixel(x, y, reply)).await?;
                 let readings = readings.map(|readings| readings.iter().map(reading_json).collect::<Vec<_>>());
                 let sequence = about.sequence.to_string();
                 Ok(Answer::text(&json!({ "id": id, "sequence": sequence, "x": x, "y": y, "readings": readings })))
             }
             Want::Histogram => {
-                let (about, channels) = self.read(&key, Task::Histogram).await?;
+                let (about, channels) = self.read(&key, frozen, Task::Histogram).await?;
                 let channels: Vec<Value> = channels.iter().map(channel_json).collect();
                 let sequence = about.sequence.to_string();
                 Ok(Answer::text(&json!({ "id": id, "sequence": sequence, "channels": channels })))
             }
-            Want::Save { kind } => self.save(id, &key, &kind).await,
+            Want::Save { kind } => self.save(id, &key, &kind, frozen).await,
             Want::Samples { after } => self.samples(id, &key, after.0).await,
         }
     }
 
-    async fn picture(&self, id: &Value, key: &Key, style: Style, after: u64) -> Result<Answer, String> {
-        if let Some(still) = self.frozen.get(key) {
+    async fn picture(
+        &self,
+        id: &Value,
+        key: &Key,
+        style: Style,
+        after: u64,
+        frozen: Option<Arc<Still>>,
+    ) -> Result<Answer, String> {
+        if let Some(still) = frozen {
             let permit = self.place_in_flight().await?;
             let picture = self.hub.watches.ask_still(still, |reply| Task::Picture(style, reply)).await?;
             return Ok(picture_answer(id, key, &picture, true).with(permit));
@@ -191,10 +226,10 @@ impl Browser {
     }
 
     /// Freezes the newest frame, or with `after` the first that is newer than that and than what there is.
-    async fn freeze(&self, id: &Value, key: Key, after: Option<u64>) -> Result<Answer, String> {
-        self.frozen.check(&key)?;
+    async fn freeze(&self, id: &Value, turn: Turn, key: &Key, after: Option<u64>) -> Result<Answer, String> {
+        self.frozen.check(&turn)?;
         let _permit = self.place_in_flight().await?;
-        let looking = self.hub.watches.look(&key)?;
+        let looking = self.hub.watches.look(key)?;
         let _waiting = looking.wait();
         let after = match after {
             Some(0) => looking.sequence(),
@@ -205,14 +240,19 @@ impl Browser {
         }
         let still = looking.still().await?;
         let sequence = still.about().sequence.to_string();
-        self.frozen.keep(key, still)?;
+        self.frozen.keep(turn, still)?;
         Ok(Answer::text(&json!({ "id": id, "sequence": sequence, "frozen": true })))
     }
 
     /// What the frozen frame says, or else the newest.
-    async fn read<T>(&self, key: &Key, task: impl FnOnce(crate::picture::Reply<T>) -> Task) -> Result<T, String> {
+    async fn read<T>(
+        &self,
+        key: &Key,
+        frozen: Option<Arc<Still>>,
+        task: impl FnOnce(Reply<T>) -> Task,
+    ) -> Result<T, String> {
         let _permit = self.place_in_flight().await?;
-        if let Some(still) = self.frozen.get(key) {
+        if let Some(still) = frozen {
             return self.hub.watches.ask_still(still, task).await;
         }
         let looking = self.hub.watches.look(key)?;
@@ -221,12 +261,12 @@ impl Browser {
         looking.ask(task).await
     }
 
-    async fn save(&self, id: &Value, key: &Key, kind: &str) -> Result<Answer, String> {
+    async fn save(&self, id: &Value, key: &Key, kind: &str, frozen: Option<Arc<Still>>) -> Result<Answer, String> {
         let Some(file) = FileKind::of(Path::new(&format!("frame.{kind}"))) else {
             return Err(format!("{kind:?} is no kind of picture: expected png, jpg or tiff"));
         };
         let permit = self.place_in_flight().await?;
-        let (still, is_frozen) = match self.frozen.get(key) {
+        let (still, is_frozen) = match frozen {
             Some(still) => (still, true),
             None => {
                 let looking = self.hub.watches.look(key)?;

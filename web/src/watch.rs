@@ -29,6 +29,12 @@ use crate::samples::Samples;
 /// Pictures of the newest frame that are kept for who asks next.
 const KEPT_PICTURES: usize = 8;
 
+/// Frames in a row that may be overwritten while they are read, before it is told.
+const MOST_SPOILT: u32 = 4;
+
+const OVERWRITTEN: &str = "another process overwrites the frames of this stream while they are read; framebus ls shows who \
+    has a place there";
+
 /// A stream: its name, and what it is made of.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Key {
@@ -83,6 +89,8 @@ pub(crate) struct State {
     pub reading: bool,
     /// An encoder is at work for it.
     pub busy: bool,
+    /// Frames in a row that another process has overwritten while an encoder read them.
+    pub spoilt: u32,
     /// Of the newest frame.
     pub pictures: Vec<Arc<Picture>>,
     pub encoded: Encoded,
@@ -100,6 +108,7 @@ impl Watched {
             queued: false,
             reading: false,
             busy: false,
+            spoilt: 0,
             pictures: Vec::new(),
             encoded: Encoded::default(),
             figures: Figures::default(),
@@ -215,9 +224,27 @@ impl Drop for Waiting {
 pub(crate) struct Turn(Arc<Watched>);
 
 impl Turn {
-    /// The frame was given back.
+    /// The frame was given back, and was intact.
     pub(crate) fn has_read(&self) {
-        lock(&self.0.state).reading = false;
+        let mut state = lock(&self.0.state);
+        (state.reading, state.spoilt) = (false, 0);
+        drop(state);
+        self.0.wake();
+    }
+
+    /// The frame was given back, and what was read of it is worth nothing: it is wanted of another one. Where one after the
+    /// other is so, that is told.
+    pub(crate) fn has_spoilt(&self, tasks: Vec<Task>) {
+        let mut state = lock(&self.0.state);
+        state.reading = false;
+        state.spoilt += 1;
+        if state.spoilt < MOST_SPOILT {
+            state.tasks.splice(0..0, tasks);
+        } else {
+            state.spoilt = 0;
+            drop(state);
+            tasks.into_iter().for_each(|task| task.refuse(OVERWRITTEN));
+        }
         self.0.wake();
     }
 

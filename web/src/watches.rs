@@ -89,7 +89,9 @@ impl Watches {
     /// Whether nobody has looked at the stream for so long that its thread is to end; then it is forgotten.
     fn retire(&self, watched: &Arc<Watched>) -> bool {
         let mut streams = lock(&self.streams);
-        let Some(entry) = streams.get(&watched.key) else { return true };
+        // One of the same stream that is not ours is our successor's: we are retired already.
+        let ours = streams.get(&watched.key).filter(|entry| Arc::ptr_eq(&entry.watched, watched));
+        let Some(entry) = ours else { return true };
         if entry.lookers > 0 || entry.left.elapsed() < self.linger {
             return false;
         }
@@ -239,5 +241,25 @@ async fn answered<T>(answer: oneshot::Receiver<Result<T, String>>) -> Result<T, 
         Ok(Ok(answer)) => answer,
         Ok(Err(_)) => Err("the frame could not be read".to_owned()),
         Err(_) => Err(format!("no frame within {} s", PATIENCE.as_secs())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use framebus::{Backend, StreamName};
+
+    #[test]
+    fn a_thread_that_was_retired_neither_goes_on_nor_retires_its_successor() {
+        let watches = Arc::new(Watches::new(Encoders::start(1).unwrap(), Duration::ZERO));
+        let name = StreamName::new(&format!("web-retire-{}", std::process::id()), "front").unwrap();
+        let key = Key { name, backend: Backend::SysV };
+        let looking = watches.look(&key).unwrap();
+        let predecessor = Arc::new(Watched::new(key.clone(), watches.encoders.queue().clone()));
+        assert!(watches.retire(&predecessor), "it goes");
+        assert!(!watches.retire(looking.watched()), "somebody looks");
+        assert!(Arc::ptr_eq(&watches.get(&key).unwrap(), looking.watched()), "the successor stays");
+        drop(looking);
+        watches.end();
     }
 }

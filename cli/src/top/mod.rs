@@ -1,7 +1,7 @@
 //! `framebus top`: all streams and their subscribers, live, and who is to blame for what.
 //!
 //! ```text
-//!   framebus_program::list ─► look ─► watch (rates, history) ─► trouble (what is wrong)
+//!   framebus_program::list_each ─► look ─► watch (rates, history) ─► trouble (what is wrong)
 //!                                                                    │
 //!            keys ─► ui (what is asked for) ─► rows (order, filter) ─┴─► screen (table, detail), print (text, JSON)
 //! ```
@@ -36,6 +36,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use framebus::{Backend, StreamStatus, now_ns};
+use framebus_program::{Listing, list_each, unlisted};
 
 use look::Look;
 use probe::Probes;
@@ -77,7 +78,10 @@ struct Source {
 impl Source {
     /// Looks at all streams that were asked for; also as they were listed.
     fn look(&self) -> anyhow::Result<(Look, Vec<StreamStatus>)> {
-        let mut statuses = framebus_program::list(&self.backends)?;
+        let Listing { streams: mut statuses, mut failures } = list_each(&self.backends);
+        if failures.len() == self.backends.len() {
+            return Err(failures.remove(0));
+        }
         statuses.retain(|stream| stream.name.to_string().starts_with(&self.prefix));
         Ok((Look::new(now_ns(), &statuses), statuses))
     }
@@ -90,6 +94,11 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
         prefix: arguments.prefix.clone().unwrap_or_default(),
     };
     framebus_program::on_interrupt(&stop).context("can not catch Ctrl-C")?;
+    // Above the table, and once: what it does not show.
+    let failures = list_each(&source.backends).failures;
+    if failures.len() < source.backends.len() {
+        failures.iter().for_each(|failure| eprintln!("{}", unlisted(failure)));
+    }
     if arguments.once || arguments.json {
         print(arguments, &source, &stop)?;
     } else {

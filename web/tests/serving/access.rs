@@ -26,7 +26,7 @@ fn the_pages_token_becomes_a_cookie_and_leaves_the_address_bar() {
     let reply = web.get(&format!("/?token={TOKEN}"));
     assert_eq!((reply.status, reply.header("location")), (303, Some("/")));
     let cookie = reply.header("set-cookie").unwrap();
-    assert!(cookie.contains("httponly") && cookie.contains("samesite=strict"), "{cookie}");
+    assert!(cookie.contains("httponly") && cookie.contains("samesite=lax"), "{cookie}");
     let pair = cookie.split(';').next().unwrap();
     assert_eq!(web.get_with("/", &[&format!("Cookie: {pair}")]).status, 200);
     assert!(Page::open(&web, &[("cookie", pair)]).is_ok());
@@ -49,6 +49,27 @@ fn a_websocket_is_refused_to_pages_of_other_sites() {
     assert_eq!(Page::open(&web, &[("origin", "http://evil.example")]).err(), Some(403));
     let own = format!("http://{}", web.address());
     assert!(Page::open(&web, &[("origin", &own)]).is_ok());
+}
+
+#[test]
+fn pages_of_other_sites_get_nothing_but_the_page() {
+    let bus = Bus::new();
+    let web = bus.serve();
+    let foreign = ["Sec-Fetch-Site: cross-site"];
+    assert_eq!(web.get_with("/", &foreign).status, 200, "a link");
+    for path in ["/api/streams", "/metrics", "/snapshot/a/b.png"] {
+        let reply = web.get_with(path, &foreign);
+        assert_eq!(reply.status, 403, "{path}");
+        assert!(reply.text().contains("another site") && reply.text().ends_with('\n'), "{}", reply.text());
+    }
+    assert_eq!(web.get_with("/api/streams", &["Sec-Fetch-Site: same-origin"]).status, 200);
+}
+
+#[test]
+fn who_listens_to_others_has_a_token() {
+    let settings = framebus_web::Settings::at("0.0.0.0:0".parse().unwrap());
+    let error = format!("{:#}", framebus_web::Server::start(settings).err().expect("refused"));
+    assert!(error.contains("0.0.0.0:0") && error.contains("token") && error.contains("127.0.0.1"), "{error}");
 }
 
 #[test]

@@ -78,6 +78,81 @@ fn four_streams_can_be_frozen() {
 }
 
 #[test]
+fn frozen_frames_have_a_limit_in_bytes_over_all_pages() {
+    let bus = Bus::new();
+    let names = ["a", "b"].map(|stream| bus.stream(stream));
+    let mut cameras = names.clone().map(|name| Camera::open(&name, 32, 32, PixelFormat::Mono8));
+    for camera in &mut cameras {
+        camera.publish(&[1]);
+    }
+    // One frame and a half.
+    let web = bus.serve_with(|settings| settings.frozen_bytes = 1536);
+    let (mut page, mut other) = (web.page(), web.page());
+    let want = |want: &str, index: usize| json!({ "want": want, "stream": names[index].to_string() });
+    assert_eq!(page.ask(want("freeze", 0)).header["frozen"], true);
+    let error = other.ask(want("freeze", 1)).header["error"].as_str().unwrap().to_owned();
+    assert!(error.contains("1024 bytes") && error.contains("1024 of 1536") && error.contains("go on first"), "{error}");
+    // A frozen frame that takes the place of one needs no more.
+    cameras[0].publish(&[2]);
+    assert_eq!(page.ask(want("step", 0)).header["sequence"], "2");
+    assert_eq!(page.ask(want("freeze", 0)).header["frozen"], true);
+    // Room comes back with a thaw, and with the page that goes.
+    page.ask(want("thaw", 0));
+    assert_eq!(other.ask(want("freeze", 1)).header["frozen"], true);
+    drop(other);
+    until("the room of the page that went", || (page.ask(want("freeze", 0)).header["frozen"] == true).then_some(()));
+}
+
+#[test]
+fn a_freeze_that_waits_for_its_frame_is_not_overtaken_by_a_thaw() {
+    let bus = Bus::new();
+    let name = bus.stream("front");
+    let mut camera = Camera::open(&name, 32, 32, PixelFormat::Mono8);
+    let web = bus.serve();
+    let mut page = web.page();
+    let want = |want: &str| json!({ "want": want, "stream": name.to_string() });
+    let (freeze, thaw) = (page.want(want("freeze")), page.want(want("thaw")));
+    until("somebody who waits for a frame", || (camera.0.subscribers() == 1).then_some(()));
+    camera.publish(&[1]);
+    let answers = [page.next().header, page.next().header];
+    assert_eq!(
+        answers,
+        [
+            json!({ "id": freeze, "sequence": "1", "frozen": true }),
+            json!({ "id": thaw, "sequence": "1", "frozen": false })
+        ]
+    );
+    camera.publish(&[2]);
+    let live = page.picture(&name, 1);
+    assert_eq!((live.sequence(), &live.header["frozen"]), (2, &json!(false)));
+}
+
+#[test]
+fn wants_of_a_stream_see_what_was_frozen_before_them_and_nothing_later() {
+    let bus = Bus::new();
+    let name = bus.stream("front");
+    let mut camera = Camera::open(&name, 32, 32, PixelFormat::Mono8);
+    camera.publish(&[1]);
+    let web = bus.serve();
+    let mut page = web.page();
+    page.picture(&name, 0);
+    let words = ["picture", "freeze", "picture", "thaw", "picture", "freeze", "picture", "thaw", "picture"];
+    for _ in 0..10 {
+        // All at once: none waits for an answer.
+        let first = page.want(json!({ "want": words[0], "stream": name.to_string() }));
+        for want in &words[1..] {
+            page.want(json!({ "want": want, "stream": name.to_string() }));
+        }
+        let mut frozen = vec![Value::Null; words.len()];
+        for _ in words {
+            let answer = page.next().header;
+            frozen[(answer["id"].as_u64().unwrap() - first) as usize] = answer["frozen"].clone();
+        }
+        assert_eq!(Value::Array(frozen), json!([false, true, true, false, false, true, true, false, false]));
+    }
+}
+
+#[test]
 fn pixels_and_histograms_have_the_values_of_the_frame() {
     let bus = Bus::new();
     let name = bus.stream("thermal");

@@ -184,23 +184,3 @@ fn a_stream_whose_places_are_all_taken_says_so_and_heals() {
     drop(greedy);
     until("a free place", || (!page.next_or_ask(&name).is_empty()).then_some(()));
 }
-
-#[test]
-fn a_second_viewer_loses_nothing_by_browsers() {
-    let bus = Bus::new();
-    let name = bus.stream("front");
-    let mut camera = Camera::open(&name, 320, 240, PixelFormat::Rgb8);
-    camera.publish(&[1, 2, 3]);
-    let web = bus.serve();
-    let (mut one, mut other) = (web.page(), web.page());
-    one.picture(&name, 0);
-    let mut viewer = Subscriber::attach(&name).unwrap();
-    for _ in 0..50 {
-        let sequence = camera.publish(&[3, 4, 5]);
-        one.want(crate::support::picture(&name, sequence - 1));
-        other.want(crate::support::picture(&name, sequence - 1));
-        assert_eq!(viewer.latest().unwrap().unwrap().info().sequence, sequence);
-        assert!(one.next().sequence() >= sequence && other.next().sequence() >= sequence);
-    }
-    assert_eq!((viewer.counters().skipped, camera.0.counters().refused), (0, 0));
-}

@@ -116,13 +116,40 @@ fn open_wants_have_a_limit() {
 }
 
 #[test]
-fn whoever_sends_no_request_is_closed() {
+fn a_connection_that_is_idle_or_slow_with_its_request_is_closed() {
     let bus = Bus::new();
     let web = bus.serve();
-    let mut socket = web.connect();
-    socket.write_all(b"GET / HTTP/1.1\r\nHost: ").unwrap();
-    let mut bytes = Vec::new();
-    // The watchdog of this read is longer than the server's patience.
-    socket.read_to_end(&mut bytes).unwrap();
-    assert!(bytes.is_empty() || parse(&bytes).status == 408);
+    let whole = format!("GET /ping HTTP/1.1\r\nHost: {}\r\n\r\n", web.address());
+    // All at a time: each takes the server's whole patience.
+    let sockets = ["", "GET / HTTP/1.1\r\nHost: ", &whole].map(|request| {
+        let mut socket = web.connect();
+        socket.write_all(request.as_bytes()).unwrap();
+        (request, socket)
+    });
+    for (request, mut socket) in sockets {
+        let mut bytes = Vec::new();
+        // The watchdog of this read is longer than that patience: a connection that stays fails here.
+        socket.read_to_end(&mut bytes).unwrap_or_else(|error| panic!("{request:?} stays open: {error}"));
+        match request == whole {
+            true => assert_eq!(parse(&bytes).status, 204),
+            false => assert!(bytes.is_empty() || parse(&bytes).status == 408, "{request:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_peer_that_vanishes_without_a_word_is_asked_for() {
+    let bus = Bus::new();
+    let web = bus.serve();
+    let page = web.page();
+    let (own, peer) = (web.address().port(), page.socket.get_ref().local_addr().unwrap().port());
+    // The server is in this process, and so is its end of the connection: `02:` is a timer that keeps it alive (proc(5)).
+    until("a keepalive timer", || {
+        let table = std::fs::read_to_string("/proc/self/net/tcp").unwrap();
+        let row = table
+            .lines()
+            .map(|line| line.split_whitespace().collect::<Vec<_>>())
+            .find(|words| words[1].ends_with(&format!(":{own:04X}")) && words[2].ends_with(&format!(":{peer:04X}")))?;
+        row[5].starts_with("02:").then_some(())
+    });
 }

@@ -32,6 +32,37 @@ fn all_streams_of_the_bus_are_listed() {
 }
 
 #[test]
+fn a_backend_that_can_not_be_listed_is_told_and_hides_no_other() {
+    let bus = Bus::new();
+    let name = bus.stream("front");
+    let mut camera = Camera::open(&name, 8, 8, PixelFormat::Mono8);
+    camera.publish(&[1]);
+    // A file is no directory.
+    let broken = Backend::File { directory: std::env::current_exe().unwrap() };
+    let web = bus.serve_with(|settings| settings.scope.backends = vec![broken.clone(), Backend::SysV]);
+    let reply = web.get("/api/streams");
+    assert_eq!((reply.status, reply.json()[0]["stream"].as_str()), (200, Some(name.to_string().as_str())));
+    let words = format!("some streams are not shown: listing the streams of backend {broken}");
+    assert!(reply.header("x-framebus-unlisted").unwrap().contains(&words.to_lowercase()), "{reply:?}");
+    assert!(web.get("/metrics").text().contains(&format!("stream=\"{}\"", name.stream())));
+    assert_eq!(web.get(&format!("/snapshot/{name}.png")).status, 200);
+    let figures = web.page().figures();
+    assert_eq!(figures["streams"].as_array().unwrap().len(), 1);
+    assert!(figures["unlisted"][0].as_str().unwrap().starts_with(&words), "{figures}");
+    // What is not found may be where nobody can look.
+    let reply = web.get(&format!("/snapshot/{}.png", bus.stream("rear")));
+    assert_eq!((reply.status, reply.header("retry-after")), (503, Some("2")));
+    assert!(reply.text().contains(&words), "{}", reply.text());
+
+    let web = bus.serve_with(|settings| settings.scope.backends = vec![broken]);
+    for path in ["/api/streams", "/metrics"] {
+        let reply = web.get(path);
+        assert_eq!(reply.status, 503, "{path}");
+        assert!(reply.text().starts_with(&words) && reply.text().ends_with('\n'), "{path}: {}", reply.text());
+    }
+}
+
+#[test]
 fn the_rate_is_measured_between_two_looks() {
     let bus = Bus::new();
     let camera = Camera::open(&bus.stream("front"), 8, 8, PixelFormat::Mono8).run(Duration::from_millis(10));
@@ -76,14 +107,40 @@ fn a_snapshot_can_be_a_preview() {
         ("jpg?low=1", "both low and high"),
         ("jpg?low=2&high=1", "the lower one first"),
         ("png?width=80", "ask for .jpg"),
-        ("jpg?width=wide", "width"),
+        ("png?quality=50", "ask for .jpg"),
+        ("jpg?width=wide", "width=wide can not be: expected pixels"),
+        ("jpg?quality=300", "quality=300 can not be: expected 1 to 100"),
+        ("jpg?low=", "low= can not be: expected metres"),
     ] {
         let reply = web.get(&format!("/snapshot/{name}.{query}"));
         assert_eq!(reply.status, 400, "{query}");
-        assert!(reply.text().contains(expected), "{query}: {}", reply.text());
+        assert!(reply.text().contains(expected) && reply.text().ends_with('\n'), "{query}: {}", reply.text());
     }
+    let reply = web.get(&format!("/stream/{name}.mjpeg?fps=fast"));
+    assert_eq!((reply.status, reply.text().contains("as in fps=5")), (400, true), "{}", reply.text());
+    for path in ["/snapshot/%ff/x.png", "/stream/%ff/x.mjpeg"] {
+        let reply = web.get(path);
+        assert_eq!((reply.status, reply.text().contains("expected BUS/STREAM")), (400, true), "{}", reply.text());
+    }
+    let reply = web.get("/ws");
+    assert_eq!((reply.status, reply.text().contains("expected a request that opens a WebSocket")), (400, true));
     assert_eq!(web.get(&format!("/snapshot/{name}.gif")).status, 404);
     assert_eq!(web.get(&format!("/snapshot/{name}.jpg?backend=file:/nowhere")).status, 404, "only what is shown");
+}
+
+#[test]
+fn a_whole_jpeg_has_the_quality_that_was_asked_for() {
+    let bus = Bus::new();
+    let name = bus.stream("front");
+    let mut camera = Camera::open(&name, 320, 160, PixelFormat::Mono8);
+    camera.publish(&(0..=255).map(|value: u8| value.wrapping_mul(37)).collect::<Vec<_>>());
+    let web = bus.serve();
+    let size = |query: &str| {
+        let reply = web.get(&format!("/snapshot/{name}.jpg{query}"));
+        assert_eq!(image::load_from_memory(&reply.body).unwrap().width(), 320);
+        reply.body.len()
+    };
+    assert!(2 * size("?quality=10") < size("?quality=95"), "{} {}", size("?quality=10"), size("?quality=95"));
 }
 
 #[test]

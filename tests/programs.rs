@@ -29,6 +29,8 @@ mod limits;
 mod modes;
 #[path = "programs/namespaces.rs"]
 mod namespaces;
+#[path = "programs/operations.rs"]
+mod operations;
 #[path = "programs/pipes.rs"]
 mod pipes;
 #[path = "programs/removed.rs"]

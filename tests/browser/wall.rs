@@ -1,5 +1,7 @@
 //! The wall of all streams.
 
+use std::time::{Duration, Instant};
+
 use framebus::{PixelFormat, StreamName, Subscriber};
 
 use crate::harness::{TestStream, eventually, subscriber_options};
@@ -247,4 +249,31 @@ fn dark_and_light_follow_the_system_until_somebody_chooses() {
     assert!(brightness(&mut page) < 60);
     page.visit("");
     assert!(brightness(&mut page) < 60);
+}
+
+#[test]
+fn the_full_view_tells_when_each_reader_had_its_frames_and_whose_contract_was_not_kept() {
+    let stream = TestStream::new("accounts");
+    let _still = Publishing::still(&stream.name, 32, 24, PixelFormat::Mono8, vec![50; 32 * 24]);
+    let mut settings = subscriber_options();
+    settings.label = "monitor".to_owned();
+    // Whoever asks later than this violates it: here, always.
+    settings.contract.max_age = Some(Duration::from_nanos(1));
+    let mut subscriber = Subscriber::attach_with(&stream.name, settings).unwrap();
+    let server = Server::start(stream.name.bus());
+    let Some(mut page) = Page::open(&server.host, &format!("#{}", stream.name)) else { return };
+    let cells = "[...document.querySelectorAll('#full-readers tbody tr')].map(row => [...row.children].map(cell => \
+                 cell.textContent)).find(row => row[0] === 'monitor')";
+    page.wait_for("the reader", &format!("({cells}) !== undefined"));
+    for _ in 0..3 {
+        assert!(subscriber.wait(Instant::now() + Duration::from_secs(20)).unwrap());
+        drop(subscriber.latest().unwrap());
+    }
+    // Seen, latency, age, held for, violated.
+    page.wait_for("its figures", &format!("({cells})[2] === '3' && ({cells})[9] === '3'"));
+    for column in [5, 6, 7] {
+        let both = format!("/^[0-9.]+ (ns|µs|ms|s) \\/ [0-9.]+ (ns|µs|ms|s)$/.test(({cells})[{column}])");
+        assert_eq!(page.evaluate(&both), true, "{}", page.evaluate(cells));
+    }
+    assert_eq!(page.evaluate("document.querySelectorAll('#full-readers tr.guilty').length"), 1);
 }

@@ -151,7 +151,7 @@ class FullView {
     this.dials.latency.show(duration(watch?.latency_p99_ns), `p50 ${duration(watch?.latency_p50_ns)}`, stream.history.latency);
     this.dials.drops.show(count(figures.refused), `late ${count(figures.late)}`, stream.history.drops, 1);
     this.fillFacts(figures);
-    fillReaders(byId('full-readers'), stream);
+    fillReaders(byId('full-readers'), stream, WHOLE);
     this.fillOverlay();
   }
 
@@ -176,6 +176,7 @@ class FullView {
       ['Latency max', duration(watch?.latency_max_ns)],
       ['Drops', `${count(figures.refused)} refused, ${count(figures.abandoned)} abandoned`],
       ['Late', count(figures.late)],
+      ['Evicted', count(figures.evicted)],
       ['Skipped', `${count(this.stream.skipped)} by all readers`],
       ['Seen here', watch ? `${count(watch.seen)}, skipped ${count(watch.skipped)}` : NOTHING],
       ['Encoding', watch?.encode_ms ? `${digits(watch.encoded_fps)} fps, ${digits(watch.encode_ms)} ms each` : NOTHING],

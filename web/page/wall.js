@@ -93,14 +93,14 @@ class Card {
     say(this.skipped, `skipped ${count(stream.skipped)}`);
     const readers = figures.subscribers.length;
     say(this.readers, `${readers} ${readers === 1 ? 'reader' : 'readers'}`);
-    if (!this.table.hidden) fillReaders(this.table, stream);
+    if (!this.table.hidden) fillReaders(this.table, stream, SHORT);
     if (state === 'error') this.complain(watch.error);
   }
 
   toggleReaders() {
     this.table.hidden = !this.table.hidden;
     this.readers.setAttribute('aria-expanded', String(!this.table.hidden));
-    if (!this.table.hidden) fillReaders(this.table, this.stream);
+    if (!this.table.hidden) fillReaders(this.table, this.stream, SHORT);
   }
 
   remove(watcher) {
@@ -135,24 +135,48 @@ function publisherWord(figures) {
   return pid == null ? `publisher ${publisher}` : `pid ${pid} ${publisher}`;
 }
 
+/** What is told of each reader, beside a name: on a card, and, where there is room, of when it had its frames. */
+const SHORT = [
+  ['pid', one => String(one.pid ?? NOTHING), 'Its process'],
+  ['Seen', one => count(one.seen), 'Different frames taken'],
+  ['Skipped', one => count(one.skipped + one.missed), 'Passed over, or gone before they were asked for'],
+  ['Held', one => count(one.held), 'Frames held now'],
+  ['Blamed', one => count(one.blamed), 'Frames that could not be published because of it'],
+];
+const WHOLE = [
+  SHORT[0], SHORT[1],
+  ['Skipped', one => count(one.skipped), 'Passed over, because a newer one was taken'],
+  ['Missed', one => count(one.missed), 'Gone before they were asked for'],
+  ['Latency', one => both(one, 'latency'), 'From publication until taken: half of the frames, 99 %'],
+  ['Age', one => both(one, 'age'), 'From capture until taken: half of the frames, 99 %'],
+  ['Held for', one => both(one, 'hold'), 'From taken until let go of: half of the frames, 99 %'],
+  ['Holds', one => (one.held ? `${count(one.held)}, ${duration(one.holding_ns)}` : NOTHING), 'Frames held now, and for how long'],
+  ['Violated', one => (isBound(one) ? count(one.violations) : NOTHING), 'How often its contract was not kept'],
+  SHORT[4],
+];
+
+const both = (one, what) => (one[`${what}_count`] ? `${duration(one[`${what}_p50_ns`])} / ${duration(one[`${what}_p99_ns`])}` : NOTHING);
+
+const isBound = one => one.contract_max_age_ns != null || one.contract_max_skipped_per_s != null;
+
 /** Who reads a stream, and whom the publisher blames for frames that it could not publish. */
-function fillReaders(place, stream) {
+function fillReaders(place, stream, columns) {
   const subscribers = stream.figures?.subscribers ?? [];
   if (!subscribers.length) {
     place.replaceChildren(element('p', { class: 'none' }, 'Nobody reads this stream.'));
     return;
   }
   const most = Math.max(...subscribers.map(one => one.blamed));
-  const heads = ['Reader', 'pid', 'Seen', 'Skipped', 'Held', 'Blamed'];
   const rows = subscribers.map(one => {
     const guilty = one.blamed > 0 && one.blamed === most;
-    const numbers = [one.seen, one.skipped + one.missed, one.held, one.blamed].map(count);
-    return element('tr', guilty ? { class: 'guilty', title: 'Held the slots when frames were refused' } : {},
-      element('th', { scope: 'row', title: one.label }, one.label || 'unnamed'), element('td', {}, String(one.pid ?? NOTHING)),
-      ...numbers.map(number => element('td', {}, number)));
+    const trouble = guilty ? 'Held the slots when frames were refused' : one.violations ? 'Its contract was not kept' : '';
+    return element('tr', trouble ? { class: 'guilty', title: trouble } : {},
+      element('th', { scope: 'row', title: one.label }, one.label || 'unnamed'),
+      ...columns.map(([, value]) => element('td', {}, value(one))));
   });
   place.replaceChildren(element('table', { class: 'numbers' },
-    element('thead', {}, element('tr', {}, ...heads.map(head => element('th', { scope: 'col' }, head)))),
+    element('thead', {}, element('tr', {}, element('th', { scope: 'col' }, 'Reader'),
+      ...columns.map(([head, , title]) => element('th', { scope: 'col', title }, head)))),
     element('tbody', {}, ...rows)));
 }
 

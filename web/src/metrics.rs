@@ -14,10 +14,10 @@ use crate::routes::{Hub, refuse_for_now};
 use crate::streams::{List, Listed};
 
 type OfStream = fn(&StreamStatus) -> Option<f64>;
-type OfSubscriber = fn(&SubscriberStatus) -> u64;
+type OfSubscriber = fn(&SubscriberStatus) -> Option<f64>;
 
 /// Name, kind, what it means, where it comes from.
-const STREAM: [(&str, &str, &str, OfStream); 11] = [
+const STREAM: [(&str, &str, &str, OfStream); 14] = [
     ("frames_total", "counter", "Frames published: the newest one's sequence.", |s| Some(s.last_sequence as f64)),
     ("refused_total", "counter", "Frames for which no slot was free, in this epoch.", |s| {
         Some(s.counters.refused as f64)
@@ -28,7 +28,14 @@ const STREAM: [(&str, &str, &str, OfStream); 11] = [
     ("late_total", "counter", "Frames behind their deadline, as the publisher counts.", |s| {
         Some(s.counters.late as f64)
     }),
-    ("age_seconds", "gauge", "Time since the newest frame was published.", |s| s.age_ns.map(|ns| ns as f64 / 1e9)),
+    ("evicted_total", "counter", "Lossless subscribers that were waited for in vain, in this epoch.", |s| {
+        Some(s.counters.evicted as f64)
+    }),
+    ("waits_total", "counter", "Times that the publisher waited for subscribers, in this epoch.", |s| {
+        Some(s.counters.waits as f64)
+    }),
+    ("waited_seconds_total", "counter", "How long in all.", |s| Some(seconds(s.counters.waited_ns))),
+    ("age_seconds", "gauge", "Time since the newest frame was published.", |s| s.age_ns.map(seconds)),
     ("rate_hz", "gauge", "Nominal rate.", |s| s.rate.map(|rate| rate.hz())),
     ("subscribers", "gauge", "Subscribers at present.", |s| Some(s.subscribers.len() as f64)),
     ("subscribers_max", "gauge", "Places for subscribers.", |s| Some(s.geometry.max_subscribers() as f64)),
@@ -39,14 +46,48 @@ const STREAM: [(&str, &str, &str, OfStream); 11] = [
     ("resident_bytes", "gauge", "Memory that the frames take.", |s| Some(s.resident_bytes as f64)),
 ];
 
-const SUBSCRIBER: [(&str, &str, &str, OfSubscriber); 6] = [
-    ("seen_total", "counter", "Different frames taken.", |s| s.counters.seen),
-    ("skipped_total", "counter", "Frames passed over because a newer one was taken.", |s| s.counters.skipped),
-    ("missed_total", "counter", "Frames gone before they were asked for.", |s| s.counters.missed),
-    ("refused_total", "counter", "Acquisitions refused because it held all the frames it may.", |s| s.counters.refused),
-    ("held", "gauge", "Frames held at present.", |s| s.held as u64),
-    ("blamed_total", "counter", "Frames refused because the holder of this place held a slot.", |s| s.blamed),
+const SUBSCRIBER: [(&str, &str, &str, OfSubscriber); 16] = [
+    ("seen_total", "counter", "Different frames taken.", |s| Some(s.counters.seen as f64)),
+    ("skipped_total", "counter", "Frames passed over because a newer one was taken.", |s| {
+        Some(s.counters.skipped as f64)
+    }),
+    ("missed_total", "counter", "Frames gone before they were asked for.", |s| Some(s.counters.missed as f64)),
+    ("refused_total", "counter", "Acquisitions refused because it held all the frames it may.", |s| {
+        Some(s.counters.refused as f64)
+    }),
+    ("held", "gauge", "Frames held at present.", |s| Some(s.held as f64)),
+    ("blamed_total", "counter", "Frames refused because the holder of this place held a slot.", |s| {
+        Some(s.blamed as f64)
+    }),
+    ("holding_seconds", "gauge", "How long it has held what it has held longest.", |s| s.holder.held_ns.map(seconds)),
+    ("latency_p50_seconds", "gauge", "From publication until taken, half of the frames at most.", |s| {
+        s.latencies.quantile_ns(0.5).map(seconds)
+    }),
+    ("latency_p99_seconds", "gauge", "The same, 99 % of the frames at most.", |s| {
+        s.latencies.quantile_ns(0.99).map(seconds)
+    }),
+    ("age_p50_seconds", "gauge", "From capture until taken, half of the frames at most.", |s| {
+        s.ages.quantile_ns(0.5).map(seconds)
+    }),
+    ("age_p99_seconds", "gauge", "The same, 99 % of the frames at most.", |s| s.ages.quantile_ns(0.99).map(seconds)),
+    ("hold_p50_seconds", "gauge", "From taken until let go of, half of the frames at most.", |s| {
+        s.holds.quantile_ns(0.5).map(seconds)
+    }),
+    ("hold_p99_seconds", "gauge", "The same, 99 % of the frames at most.", |s| s.holds.quantile_ns(0.99).map(seconds)),
+    ("too_old_total", "counter", "Frames that were older when taken than its contract allows.", |s| {
+        Some(s.violations.too_old as f64)
+    }),
+    ("too_many_skipped_total", "counter", "Seconds in which it lost more than its contract allows.", |s| {
+        Some(s.violations.too_many_skipped as f64)
+    }),
+    ("stale_total", "counter", "Times that it found no frame as new as its contract wants.", |s| {
+        Some(s.violations.stale as f64)
+    }),
 ];
+
+fn seconds(ns: u64) -> f64 {
+    ns as f64 / 1e9
+}
 
 /// All of them.
 pub(crate) async fn metrics(State(hub): State<Arc<Hub>>) -> Response {
@@ -79,12 +120,13 @@ fn text(List { streams: list, unlisted }: &List) -> String {
                 let holder = &subscriber.holder;
                 let pid = holder.pid.map_or(String::new(), |pid| pid.to_string());
                 let (labels, label) = (labels(status), escape(&holder.label));
-                let _ = writeln!(
-                    text,
-                    "framebus_subscriber_{name}{{{labels},place=\"{}\",pid=\"{pid}\",label=\"{label}\"}} {}",
-                    holder.place,
-                    value(subscriber)
-                );
+                if let Some(value) = value(subscriber) {
+                    let _ = writeln!(
+                        text,
+                        "framebus_subscriber_{name}{{{labels},place=\"{}\",pid=\"{pid}\",label=\"{label}\"}} {value}",
+                        holder.place
+                    );
+                }
             }
         }
     }

@@ -335,5 +335,10 @@ fn metrics_are_prometheus_text() {
     let labels = format!("{labels},place=\"0\",pid=\"{pid}\",label=\"a \\\"quoted\\\\ label\"");
     let reader = |what: &str| values[&format!("framebus_subscriber_{what}{{{labels}}}")];
     assert_eq!((reader("seen_total"), reader("held"), reader("blamed_total")), (1.0, 1.0, 0.0));
+    assert!(reader("latency_p50_seconds") > 0.0 && reader("holding_seconds") > 0.0);
+    assert!(reader("age_p99_seconds") >= reader("latency_p50_seconds"));
+    assert_eq!((reader("too_old_total"), stream("evicted_total")), (0.0, 0.0));
+    let hold = format!("framebus_subscriber_hold_p50_seconds{{{labels}}}");
+    assert!(!values.contains_key(&hold), "nothing was let go of");
     drop(frame);
 }

@@ -158,7 +158,8 @@ pub(crate) struct PublisherStats {
     pub publishers: AtomicU64,
     /// The present publisher, in its own PID namespace; stays when it dies.
     pub pid: AtomicU32,
-    pub reserved: AtomicU32,
+    /// 1 where it leaves the stream there when it ends (`persist`): on purpose, so `gc` does too.
+    pub persists: AtomicU32,
 }
 
 /// One slot's record: its generation, and the info of the frame in it.

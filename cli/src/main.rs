@@ -3,6 +3,7 @@
 
 mod actor;
 mod demo;
+mod gc;
 mod ls;
 mod rm;
 mod soak;
@@ -35,8 +36,10 @@ enum Command {
     Web(Box<framebus_web::Arguments>),
     /// Lists all streams of this machine, who publishes and who reads them.
     Ls(ls::Arguments),
-    /// Removes streams that nobody publishes: what crashed runs left.
+    /// Removes streams by name; refuses while somebody publishes or reads them, unless forced.
     Rm(rm::Arguments),
+    /// Removes what provably nobody uses: what crashed runs left.
+    Gc(gc::Arguments),
     /// Shows all streams live: rates, ages, drops, and who is to blame.
     Top(top::Arguments),
     /// Runs streams for a long time under fire, or calmly, and reports each frame that was lost, and to whom.
@@ -56,6 +59,7 @@ fn main() -> ExitCode {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Ls(arguments) => ls::run(&arguments),
         Command::Rm(arguments) => rm::run(&arguments),
+        Command::Gc(arguments) => gc::run(&arguments),
         Command::Top(arguments) => top::run(&arguments),
         Command::Soak(arguments) => soak::run(&arguments),
         Command::SoakGuard(arguments) => soak::guard::run(&arguments),

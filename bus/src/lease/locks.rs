@@ -62,7 +62,8 @@ impl LockFile {
             Err(error) if matches!(error.errno(), Some(libc::ENOENT | libc::ENOTDIR)) => return Ok(None),
             Err(error) => return Err(error),
         };
-        match open_number(&path, number, true) {
+        // Who only looks, as an observer does, may not be allowed to write.
+        match open_number(&path, number, false) {
             Ok((file, _)) => Ok(Some(Self { path, number, query: Arc::new(file) })),
             Err(error) if matches!(error.errno(), Some(libc::ENOENT | libc::ESTALE)) => Ok(None),
             Err(error) => Err(error),

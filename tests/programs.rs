@@ -7,12 +7,16 @@
 mod actor;
 #[path = "programs/config.rs"]
 mod config;
+#[path = "programs/containers.rs"]
+mod containers;
 #[path = "programs/crashes.rs"]
 mod crashes;
 #[path = "programs/demo.rs"]
 mod demo;
 #[path = "programs/exec.rs"]
 mod exec;
+#[path = "programs/gc.rs"]
+mod gc;
 #[path = "programs/harness.rs"]
 mod harness;
 #[path = "programs/hostile.rs"]
@@ -21,6 +25,8 @@ mod hostile;
 mod layout;
 #[path = "programs/limits.rs"]
 mod limits;
+#[path = "programs/ls.rs"]
+mod ls;
 #[path = "programs/modes.rs"]
 mod modes;
 #[path = "programs/namespaces.rs"]

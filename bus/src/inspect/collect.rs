@@ -65,6 +65,15 @@ pub enum KeepReason {
     System(#[from] SystemError),
 }
 
+/// What is gone between two of our calls, somebody else has removed.
+fn failed(name: &StreamName) -> impl FnOnce(CallError) -> KeepReason {
+    let action = format!("collecting stream {name}");
+    move |error| match error.is_gone() {
+        true => KeepReason::Nothing,
+        false => CallError::at(action)(error).into(),
+    }
+}
+
 /// Removes what there is of a stream where provably nobody uses it; with `dry`, only says whether it would.
 ///
 /// One that its publisher was to leave there stays, unless it is `persisted` ones that are wanted.
@@ -73,17 +82,15 @@ pub enum KeepReason {
 /// [`KeepReason`]; nothing was removed then.
 pub fn collect(backend: &Backend, name: &StreamName, persisted: bool, dry: bool) -> Result<(), KeepReason> {
     let site = Site::of(backend, name);
-    let failed = || CallError::at(format!("collecting stream {name}"));
+    let failed = || failed(name);
     let look = Look { site: &site, name, persisted };
     let found = match site.find_leases().map_err(failed())? {
         FoundLeases::Leases(set) => Some(set),
         FoundLeases::None => None,
         FoundLeases::Foreign => return Err(KeepReason::Unproven),
     };
-    if let Some(set) = &found {
-        if set.is_held(Holder::Publisher) {
-            return Err(KeepReason::Published(set.holder_pid(Holder::Publisher)));
-        }
+    if let Some(set) = found.as_ref().filter(|set| set.is_held(Holder::Publisher)) {
+        return Err(KeepReason::Published(set.holder_pid(Holder::Publisher)));
     }
     look.is_unused(found.as_ref())?;
     if dry {
@@ -103,12 +110,12 @@ pub fn collect(backend: &Backend, name: &StreamName, persisted: bool, dry: bool)
         Ok(lease) => lease,
         Err(Refused::Held) => return Err(KeepReason::Published(set.holder_pid(Holder::Publisher))),
         Err(Refused::Gone) => return Err(KeepReason::Nothing),
-        Err(Refused::System(error)) => return Err(failed()(error).into()),
+        Err(Refused::System(error)) => return Err(failed()(error)),
     };
     let collected = look.is_unused(Some(&set)).and_then(|()| {
         let frames = site.find(Part::Frames).map_err(failed())?;
         let named = frames.map(|frames| lifecycle::end(name, &frames)).transpose().map_err(failed())?;
-        Ok(lifecycle::remove_rest(&site, name, named.flatten()).map_err(failed())?)
+        lifecycle::remove_rest(&site, name, named.flatten()).map_err(failed())
     });
     if collected.is_ok() || made {
         set.remove().map_err(failed())?;
@@ -142,7 +149,7 @@ struct Look<'a> {
 impl Look<'_> {
     /// Whether nobody uses any part of the stream. Of who publishes it, it is not asked here.
     fn is_unused(&self, set: Option<&LeaseSet>) -> Result<(), KeepReason> {
-        let failed = || CallError::at(format!("collecting stream {}", self.name));
+        let failed = || failed(self.name);
         let frames = self.site.find(Part::Frames).map_err(failed())?;
         if let Some(frames) = &frames {
             let mapping = frames.attach_read().map_err(failed())?;

@@ -39,7 +39,7 @@ impl Shared {
             "[bus]\nname = \"{}\"\nbackend = \"{}\"\nmode = \"{mode}\"\ngroup = \"{GROUP}\"\n[streams.front]\n\
              width = 64\nheight = 48\nformat = \"mono8\"\nrate_hz = 200\n",
             stream.name.bus(),
-            backend()
+            if backend() == Backend::SysV { "sysv" } else { "file" }
         );
         std::fs::write(&config, text).unwrap();
         std::fs::set_permissions(&config, std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();

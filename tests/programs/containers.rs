@@ -181,8 +181,9 @@ fn clean_directory(directory: &Path, uid: u32) {
     }
 }
 
-/// Of its own, so that no other test loses anything.
+/// Of a test's own each, so that no other test loses anything.
 const LEAVER: User = (64_204, 64_204, &[GROUP]);
+const LEFT: User = (64_205, 64_205, &[GROUP]);
 
 #[test]
 fn a_stream_goes_on_when_its_publishers_user_logs_out() {
@@ -221,16 +222,16 @@ fn a_stream_goes_on_when_its_publishers_user_logs_out() {
 #[test]
 fn a_stream_that_nobody_publishes_is_gone_after_its_users_logout() {
     let Some(shared) = Shared::new("logout-left", "0660") else { return };
-    let camera = shared.start(LEAVER, "producer", &format!("{CAMERA} --frames 5 --persist"));
+    let camera = shared.start(LEFT, "producer", &format!("{CAMERA} --frames 5 --persist"));
     camera.end();
     assert!(shared.stream.status().unwrap().persists);
     match backend() {
-        Backend::SysV => log_out(LEAVER.0),
-        Backend::File { directory } => clean_directory(&directory, LEAVER.0),
+        Backend::SysV => log_out(LEFT.0),
+        Backend::File { directory } => clean_directory(&directory, LEFT.0),
         _ => unreachable!("two backends"),
     }
     assert!(shared.stream.status().is_none());
-    let anew = shared.start(LEAVER, "producer", &format!("{CAMERA} --frames 5"));
+    let anew = shared.start(LEFT, "producer", &format!("{CAMERA} --frames 5"));
     assert_eq!(anew.end().number("first_sequence"), 1);
 }
 

@@ -252,7 +252,8 @@ fn the_dead_of_another_pid_namespace_have_no_number_that_could_be_anothers() {
     let seen = |pid| if backend() == Backend::SysV { Some(pid) } else { None };
     assert_eq!((status.publisher, status.last_publisher_pid), (PublisherState::Gone, seen(publisher_pid)));
     assert_eq!(status.dead_subscribers[0].holder.pid, seen(viewer_pid));
-    // From a third namespace, both are nobody; inside, each was 1 or near it, as somebody is everywhere.
+    // From a third namespace, both are nobody; inside, each was 1 or near it, as somebody is everywhere. (With files, the third
+    // one may have the number of one that has gone.)
     let row = listed_inside(PID, &stream).unwrap();
     assert_eq!((&row["last_publisher_pid"], &row["dead_subscribers"][0]["pid"]), (&Value::Null, &Value::Null), "{row}");
     stream.remove();

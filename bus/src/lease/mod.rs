@@ -114,7 +114,7 @@ impl LeaseSet {
     pub(crate) fn last_pid(&self, holder: Holder) -> Option<u32> {
         match self {
             LeaseSet::SysV(set) => set.holder_pid(holder),
-            LeaseSet::File(file) => file.holder_pid(holder),
+            LeaseSet::File(file) => file.last_pid(holder),
         }
     }
 

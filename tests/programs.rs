@@ -9,6 +9,8 @@ mod actor;
 mod check;
 #[path = "programs/config.rs"]
 mod config;
+#[path = "programs/containers.rs"]
+mod containers;
 #[path = "programs/crashes.rs"]
 mod crashes;
 #[path = "programs/demo.rs"]
@@ -17,6 +19,8 @@ mod demo;
 mod doctor;
 #[path = "programs/exec.rs"]
 mod exec;
+#[path = "programs/gc.rs"]
+mod gc;
 #[path = "programs/harness.rs"]
 mod harness;
 #[path = "programs/hostile.rs"]
@@ -25,6 +29,8 @@ mod hostile;
 mod layout;
 #[path = "programs/limits.rs"]
 mod limits;
+#[path = "programs/ls.rs"]
+mod ls;
 #[path = "programs/modes.rs"]
 mod modes;
 #[path = "programs/namespaces.rs"]

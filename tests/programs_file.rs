@@ -2,16 +2,22 @@
 
 #[path = "programs/actor.rs"]
 mod actor;
+#[path = "programs/containers.rs"]
+mod containers;
 #[path = "programs/crashes.rs"]
 mod crashes;
 #[path = "programs/exec.rs"]
 mod exec;
+#[path = "programs/gc.rs"]
+mod gc;
 #[path = "programs/harness.rs"]
 mod harness;
 #[path = "programs/hostile.rs"]
 mod hostile;
 #[path = "programs/limits.rs"]
 mod limits;
+#[path = "programs/ls.rs"]
+mod ls;
 #[path = "programs/modes.rs"]
 mod modes;
 #[path = "programs/namespaces.rs"]

@@ -151,6 +151,15 @@ impl Attachment {
     }
 }
 
+impl Drop for Attachment {
+    fn drop(&mut self) {
+        // Who finds the place without a holder knows by this that nobody died in it.
+        if self.process.is_current() {
+            self.place().counters.attached_ns.store(0, Relaxed);
+        }
+    }
+}
+
 /// Attaches, and waits for the stream until `deadline` where it is not there or not finished.
 ///
 /// `earlier` is what this subscriber had in an earlier epoch: its lease is used again where it can be, and what it counted

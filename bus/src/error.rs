@@ -254,7 +254,7 @@ pub(crate) fn list_holders(holders: &[PlaceHolder]) -> String {
     holders.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
-fn pid_text(pid: &Option<u32>) -> String {
+pub(crate) fn pid_text(pid: &Option<u32>) -> String {
     pid.map_or("another PID namespace".to_owned(), |pid| format!("process {pid}"))
 }
 
@@ -560,7 +560,7 @@ pub enum RemoveError {
         stream: StreamName,
     },
     /// It is in use.
-    #[error("can not remove stream {stream}: {} publishes it; stop it first", pid_text(pid))]
+    #[error("can not remove stream {stream}: {} publishes it; stop it first, or force it", pid_text(pid))]
     Publishing {
         /// The stream.
         stream: StreamName,

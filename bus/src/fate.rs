@@ -101,8 +101,10 @@ pub enum Fate {
     WasEvicted,
     /// A subscriber came. Seen by [`Trace`](crate::Trace), as the last ones are.
     Attached,
-    /// A subscriber went, or died.
+    /// A subscriber went.
     Left,
+    /// A subscriber died.
+    Died,
     /// The publisher went without closing the stream, or died.
     Gone,
     /// The stream is there no longer.
@@ -151,7 +153,7 @@ impl Event {
             Fate::Stale { age_ns, limit_ns } => (STALE, 0, *age_ns, one(*limit_ns)),
             Fate::WasEvicted => (WAS_EVICTED, 0, 0, one(0)),
             // Nobody writes these down.
-            Fate::Attached | Fate::Left | Fate::Gone | Fate::Closed => (0, 0, 0, one(0)),
+            Fate::Attached | Fate::Left | Fate::Died | Fate::Gone | Fate::Closed => (0, 0, 0, one(0)),
         };
         let [first, second, third, fourth] = rest;
         [self.at_ns, u64::from(waited) << 32 | u64::from(kind), self.sequence, value, first, second, third, fourth]
@@ -201,6 +203,7 @@ impl Fate {
             Fate::WasEvicted => "was_evicted",
             Fate::Attached => "attached",
             Fate::Left => "left",
+            Fate::Died => "died",
             Fate::Gone => "gone",
             Fate::Closed => "closed",
         }
@@ -263,7 +266,8 @@ impl fmt::Display for Fate {
             }
             Fate::WasEvicted => write!(out, "was evicted: the publisher waits for it no longer"),
             Fate::Attached => write!(out, "attached"),
-            Fate::Left => write!(out, "left, or died"),
+            Fate::Left => write!(out, "left"),
+            Fate::Died => write!(out, "died"),
             Fate::Gone => write!(out, "the publisher is gone, without closing the stream"),
             Fate::Closed => write!(out, "the stream is closed"),
         }

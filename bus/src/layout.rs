@@ -162,7 +162,8 @@ pub(crate) struct PublisherStats {
     pub evicted: AtomicU64,
     /// The present publisher, in its own PID namespace; stays when it dies.
     pub pid: AtomicU32,
-    pub reserved: AtomicU32,
+    /// 1 where it leaves the stream there when it ends (`persist`): on purpose, so `gc` does too.
+    pub persists: AtomicU32,
 }
 
 /// What became of frames: an event of [`ring`](crate::ring), whose words [`fate`](crate::fate) explains.

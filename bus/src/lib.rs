@@ -102,7 +102,10 @@ pub use frame::Frame;
 pub use geometry::{Geometry, MAX_HISTORY};
 pub use histogram::Histogram;
 pub use image_view::ImageView;
-pub use inspect::{StreamStatus, SubscriberStatus, list, remove};
+pub use inspect::{
+    KeepReason, Orphan, OrphanKind, StreamStatus, SubscriberStatus, Survey, Unreadable, collect, collect_directory,
+    list, remove, remove_published, survey,
+};
 pub use layout::{FrameInfo, MAX_HELD, MAX_SLOTS, MAX_SUBSCRIBERS, USER_BYTES, UserBytes};
 pub use memory::FramesMemory;
 pub use name::{MAX_NAME_BYTES, StreamName, check_part};

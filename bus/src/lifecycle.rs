@@ -28,7 +28,7 @@
 
 use std::io::Read;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::call::{CallError, call};
 use crate::error::{OpenError, Stranger, SystemError};
@@ -52,6 +52,9 @@ const ATTEMPTS: u32 = 100;
 
 /// The last sequence that is believed of a places segment: half of all there are, 74,000 years at 60 Hz.
 const MOST_CARRIED: u64 = MAX_SEQUENCE / 2;
+
+/// How long an open waits for a lease that somebody holds, as `framebus gc` and `rm` do for a moment.
+const MOMENT: Duration = Duration::from_millis(100);
 
 /// A stream that this process publishes. Field order is drop order: the lease goes last.
 pub(crate) struct OwnedStream {
@@ -79,13 +82,21 @@ fn open_behind(name: &StreamName, options: &StreamOptions, last: u64) -> Result<
         return Err(OpenError::TypeName { stream: name.clone(), found: type_name.clone() });
     }
     let site = Site::of(&options.backend, name);
-    for _ in 0..ATTEMPTS {
+    let begun = Instant::now();
+    let mut attempts = 0;
+    while attempts < ATTEMPTS {
+        attempts += 1;
         let Some(set) = open_leases(&site, name, options)? else { continue };
         match set.claim(Holder::Publisher) {
             Ok(lease) => {
                 let opening = Opening { name, options, geometry, site: site.clone(), lease: Arc::new(lease) };
                 // The lease is given back with the error. Whoever made the set may be gone, and we the last to know. (L5)
                 return opening.run(last).inspect_err(|_| remove_unused_leases(name, &site, &set));
+            }
+            // By another publisher, or by who removes what a dead one left, which takes no time.
+            Err(Refused::Held) if begun.elapsed() < MOMENT => {
+                attempts -= 1;
+                std::thread::sleep(Duration::from_millis(2));
             }
             Err(Refused::Held) => {
                 return Err(OpenError::Busy { stream: name.clone(), pid: set.holder_pid(Holder::Publisher) });
@@ -404,6 +415,7 @@ impl Opening<'_> {
         let places_view = PlacesView::of(&places, &self.geometry);
         frames_view.stats().publishers.fetch_add(1, Relaxed);
         frames_view.stats().pid.store(std::process::id(), Relaxed);
+        frames_view.stats().persists.store(self.options.persist.into(), Relaxed);
         let Self { site, lease, .. } = self;
         Ok(OwnedStream {
             frames_view,
@@ -430,7 +442,7 @@ pub(crate) fn living_creator(segment: &Segment) -> Result<Option<u32>, CallError
         if status.attached == 0 {
             break;
         }
-        std::thread::sleep(std::time::Duration::from_millis(1));
+        std::thread::sleep(Duration::from_millis(1));
         status = segment.status()?;
     }
     let dead = status.creator_pid == std::process::id() || process::is_dead(status.creator_pid);

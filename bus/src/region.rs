@@ -430,6 +430,19 @@ pub(crate) fn examine_places(mapping: &ReadMapping, name: &StreamName) -> FoundP
     FoundPlaces::Ours(cookie)
 }
 
+/// The stream whose places a segment says to be.
+pub(crate) fn places_name(mapping: &ReadMapping) -> Option<StreamName> {
+    if mapping.bytes() < size_of::<PlacesHeader>() {
+        return None;
+    }
+    // SAFETY: as in `examine_places`.
+    let (magic, bus, stream) = unsafe {
+        let header = mapping.base().cast::<PlacesHeader>().as_ptr();
+        ((*header).magic, (*header).bus, (*header).stream)
+    };
+    (magic == PLACES_MAGIC).then(|| StreamName::new(&read_text(&bus), &read_text(&stream)).ok())?
+}
+
 /// Text as it stands in a header: NUL padded.
 pub(crate) fn text<const N: usize>(text: &str) -> [u8; N] {
     let mut bytes = [0; N];

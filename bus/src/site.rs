@@ -178,6 +178,22 @@ impl Segment {
         }
     }
 
+    /// Whether it is certain that no process has it mapped. Who only looks has it for a moment, so it is asked for
+    /// again for a tenth of a second.
+    pub(crate) fn is_unused(&self) -> Result<bool, CallError> {
+        for _ in 0..100 {
+            let unused = match self {
+                Segment::SysV(id) => sysv::status(*id)?.attached == 0,
+                Segment::File(file) => file.is_unused()?,
+            };
+            if unused {
+                return Ok(true);
+            }
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+        Ok(false)
+    }
+
     /// Sets permissions and, where one is given, the group. Only the owner may; nothing is changed where they are as
     /// wanted.
     pub(crate) fn set_access(&self, mode: u32, group: Option<u32>) -> Result<(), CallError> {
@@ -204,12 +220,19 @@ impl Segment {
     }
 }
 
-/// A stream's frames segment, as it is found by looking at everything.
+/// A segment, as it is found by looking at everything: it may be a stream's frames.
+#[derive(Clone, Debug)]
 pub(crate) struct Row {
     pub frames: Segment,
+    /// System V key; of a file, 0.
+    pub key: i32,
+    pub bytes: u64,
     pub mode: u32,
     pub uid: u32,
+    pub gid: u32,
     pub resident_bytes: u64,
+    /// How many times it is mapped; of a file, the kernel does not say.
+    pub attached: Option<u64>,
     /// As its place says; a System V segment's place says nothing.
     pub name: Option<StreamName>,
 }
@@ -225,5 +248,6 @@ pub(crate) fn all(backend: &Backend) -> Result<Vec<Row>, CallError> {
 fn all_files(directory: &Path) -> Result<Vec<Row>, CallError> {
     let streams = StreamDirectory::all(directory)?;
     // Streams come and go: what is not there any more is left out.
-    Ok(streams.into_iter().filter_map(|(name, directory)| directory.frames_row(name).ok().flatten()).collect())
+    let row = |(name, directory): (StreamName, StreamDirectory)| directory.row(Part::Frames, name).ok().flatten();
+    Ok(streams.into_iter().filter_map(row).collect())
 }

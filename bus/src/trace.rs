@@ -172,7 +172,7 @@ impl Epoch {
             for (index, place) in places.places().iter().enumerate() {
                 let attached_ns = place.counters.attached_ns.load(Acquire);
                 // A place that nobody ever had is left alone: to read its account would cost memory.
-                if attached_ns == 0 {
+                if place.counters.pid.load(Relaxed) == 0 {
                     continue;
                 }
                 let alive = held(Holder::Place(index));
@@ -216,10 +216,12 @@ impl Seat {
         };
         let is_another = attached_ns != self.attached_ns;
         if self.holder.is_some() && (is_another || !alive) {
-            tell(now_ns(), Fate::Left, &self.holder);
+            // Who leaves says so; of one whose place another has by now, it is not known.
+            let fate = if alive || attached_ns == 0 { Fate::Left } else { Fate::Died };
+            tell(now_ns(), fate, &self.holder);
             self.holder = None;
         }
-        if is_another && alive {
+        if is_another && alive && attached_ns != 0 {
             self.holder = place::holders(std::slice::from_ref(place), leases, std::iter::once(0)).pop();
             if let Some(holder) = &mut self.holder {
                 (holder.place, holder.pid) = (index, leases.holder_pid(Holder::Place(index)));

@@ -5,6 +5,7 @@ mod actor;
 mod check;
 mod demo;
 mod doctor;
+mod gc;
 mod ls;
 mod rm;
 mod soak;
@@ -37,7 +38,7 @@ enum Command {
     Web(Box<framebus_web::Arguments>),
     /// Lists all streams of this machine, who publishes and who reads them.
     Ls(ls::Arguments),
-    /// Removes streams that nobody publishes: what crashed runs left.
+    /// Removes streams by name; refuses while somebody publishes or reads them, unless forced.
     Rm(rm::Arguments),
     /// Checks a config: slots, memory, and what each setting guarantees.
     ///
@@ -48,6 +49,8 @@ enum Command {
     /// It changes nothing. Exit codes: 0 all is well, or warnings only; 1 a failure; 2 the command line or the config is at
     /// fault.
     Doctor(doctor::Arguments),
+    /// Removes what provably nobody uses: what crashed runs left.
+    Gc(gc::Arguments),
     /// Shows all streams live: rates, ages, drops, and who is to blame.
     Top(top::Arguments),
     /// Runs streams for a long time under fire, or calmly, and reports each frame that was lost, and to whom.
@@ -69,6 +72,7 @@ fn main() -> ExitCode {
         Command::Rm(arguments) => rm::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),
+        Command::Gc(arguments) => gc::run(&arguments),
         Command::Top(arguments) => top::run(&arguments),
         Command::Soak(arguments) => soak::run(&arguments),
         Command::SoakGuard(arguments) => soak::guard::run(&arguments),

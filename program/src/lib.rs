@@ -8,10 +8,15 @@ mod interrupt;
 mod latency;
 mod pace;
 mod streams;
+mod users;
 
 pub use duration::{duration, fine_duration};
 pub use failure::{UsageError, exit_code, finish};
 pub use interrupt::{on_interrupt, start_log};
 pub use latency::Latencies;
 pub use pace::{Pace, Progress, Seen};
-pub use streams::{Listing, backends, list, list_each, no_streams, publisher_state, stream_json, unlisted};
+pub use streams::{
+    Listing, backends, list, list_each, no_streams, orphan_json, publisher_state, stream_json, survey, survey_each,
+    unlisted, unreadable_json,
+};
+pub use users::{group_name, owner, user_name};

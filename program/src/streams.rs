@@ -1,9 +1,10 @@
 //! The streams of this machine, as the programs list them.
 
-use framebus::{Backend, Content, PublisherState, StreamStatus};
+use framebus::{Backend, Content, Orphan, PublisherState, StreamStatus, SubscriberStatus, Survey, Unreadable};
 use serde_json::{Value, json};
 
 use crate::failure::chain;
+use crate::users::{group_name, user_name};
 
 /// Where to look: where it was said, or wherever streams are without further word.
 pub fn backends(asked: Option<&Backend>) -> Vec<Backend> {
@@ -49,6 +50,32 @@ pub fn unlisted(failure: &anyhow::Error) -> String {
     format!("some streams are not shown: {}", chain(failure))
 }
 
+/// All that is of framebus on some backends: streams, orphans, and what is closed to us.
+///
+/// # Errors
+/// As for [`framebus::survey`].
+pub fn survey(backends: &[Backend]) -> anyhow::Result<Survey> {
+    let (all, failures) = survey_each(backends);
+    failures.into_iter().next().map_or(Ok(all), Err)
+}
+
+/// The same, where one backend that can not be listed hides nothing of another: and why those can not.
+pub fn survey_each(backends: &[Backend]) -> (Survey, Vec<anyhow::Error>) {
+    let (mut all, mut failures) = (Survey::default(), Vec::new());
+    for backend in backends {
+        match framebus::survey(backend) {
+            Ok(found) => {
+                all.streams.extend(found.streams);
+                all.orphans.extend(found.orphans);
+                all.unreadable.extend(found.unreadable);
+            }
+            Err(error) => failures.push(error.into()),
+        }
+    }
+    all.streams.sort_by(|a, b| (&a.name, &a.backend).cmp(&(&b.name, &b.backend)));
+    (all, failures)
+}
+
 /// That there is none whose name begins so, and what to do about it.
 pub fn no_streams(prefix: &str) -> (String, String) {
     match prefix {
@@ -66,26 +93,24 @@ pub fn publisher_state(publisher: PublisherState) -> &'static str {
     }
 }
 
+fn subscriber_json(subscriber: &SubscriberStatus) -> Value {
+    json!({
+        "place": subscriber.holder.place,
+        "pid": subscriber.holder.pid,
+        "label": subscriber.holder.label,
+        "held": subscriber.held,
+        "seen": subscriber.counters.seen,
+        "skipped": subscriber.counters.skipped,
+        "missed": subscriber.counters.missed,
+        "refused": subscriber.counters.refused,
+        "last_sequence": subscriber.counters.last_sequence,
+        "blamed": subscriber.blamed,
+    })
+}
+
 /// A stream as one JSON object; its keys are in docs/json.md.
 pub fn stream_json(stream: &StreamStatus) -> Value {
-    let subscribers: Vec<Value> = stream
-        .subscribers
-        .iter()
-        .map(|subscriber| {
-            json!({
-                "place": subscriber.holder.place,
-                "pid": subscriber.holder.pid,
-                "label": subscriber.holder.label,
-                "held": subscriber.held,
-                "seen": subscriber.counters.seen,
-                "skipped": subscriber.counters.skipped,
-                "missed": subscriber.counters.missed,
-                "refused": subscriber.counters.refused,
-                "last_sequence": subscriber.counters.last_sequence,
-                "blamed": subscriber.blamed,
-            })
-        })
-        .collect();
+    let all = |subscribers: &[SubscriberStatus]| subscribers.iter().map(subscriber_json).collect::<Vec<_>>();
     json!({
         "kind": "stream",
         "stream": stream.name.to_string(),
@@ -108,8 +133,57 @@ pub fn stream_json(stream: &StreamStatus) -> Value {
         "backend": stream.backend.to_string(),
         "segment_id": stream.segment_id,
         "uid": stream.uid,
+        "user": user_name(stream.uid),
+        "gid": stream.gid,
+        "group": group_name(stream.gid),
         "mode": format!("{:04o}", stream.mode),
-        "subscribers": subscribers,
+        "places_bytes": stream.geometry.places_bytes(),
+        "attached": stream.attached,
+        "created_unix_ns": stream.created_unix_ns,
+        "last_publisher_pid": stream.last_publisher_pid,
+        "leases": stream.has_leases,
+        "persists": stream.persists,
+        "orphan": stream.is_orphan(),
+        "subscribers": all(&stream.subscribers),
+        "dead_subscribers": all(&stream.dead_subscribers),
+    })
+}
+
+/// An orphan as one JSON object; its keys are in docs/json.md.
+pub fn orphan_json(orphan: &Orphan) -> Value {
+    json!({
+        "kind": "orphan",
+        "stream": orphan.name.as_ref().map(ToString::to_string),
+        "what": orphan.kind.word(),
+        "object": orphan.object,
+        "backend": orphan.backend.to_string(),
+        "bytes": orphan.bytes,
+        "uid": orphan.uid,
+        "user": user_name(orphan.uid),
+        "gid": orphan.gid,
+        "group": group_name(orphan.gid),
+        "mode": format!("{:04o}", orphan.mode),
+        "creator_pid": orphan.creator.map(|(pid, _)| pid),
+        "creator_alive": orphan.creator.map(|(_, alive)| alive),
+        "proven": orphan.is_proven(),
+        "remedy": orphan.remedy,
+    })
+}
+
+/// What is closed to us as one JSON object; its keys are in docs/json.md.
+pub fn unreadable_json(closed: &Unreadable) -> Value {
+    json!({
+        "kind": "unreadable",
+        "stream": closed.name.as_ref().map(ToString::to_string),
+        "object": closed.object,
+        "backend": closed.backend.to_string(),
+        "bytes": closed.bytes,
+        "uid": closed.uid,
+        "user": user_name(closed.uid),
+        "gid": closed.gid,
+        "group": group_name(closed.gid),
+        "mode": format!("{:04o}", closed.mode),
+        "attached": closed.attached,
     })
 }
 

@@ -149,7 +149,7 @@ fn the_filter_and_the_order_are_obeyed() {
     let bytes = || vec![90; 32 * 24];
     let content = framebus::Content::Image(framebus::ImageShape::new(32, 24, PixelFormat::Mono8).unwrap());
     let _slow = Publishing::still(&slow.name, 32, 24, PixelFormat::Mono8, bytes());
-    let period = std::time::Duration::from_millis(10);
+    let period = Duration::from_millis(10);
     let _quick = Publishing::start(&quick, content, period, |frame, _| frame.fill(9));
     let server = Server::start(slow.name.bus());
     let Some(mut page) = Page::open(&server.host, "") else { return };

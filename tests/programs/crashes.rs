@@ -123,12 +123,15 @@ fn a_killed_run_leaves_a_stream_that_can_be_listed_viewed_and_removed() {
     stream.wait_for_frame(2);
     let name = stream.name.to_string();
     let mut rm = framebus();
-    rm.args(["rm", "--force", &name]);
+    rm.args(["rm", &name]);
     let (code, said) = failure(rm);
     assert_eq!(code, 1);
     assert_eq!(
         said,
-        format!("error: can not remove stream {name}: process {} publishes it; stop it first\n", producer.child.id())
+        format!(
+            "error: can not remove stream {name}: process {} publishes it; stop it first, or force it\n",
+            producer.child.id()
+        )
     );
     producer.kill();
 

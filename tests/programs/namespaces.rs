@@ -38,19 +38,19 @@ pub fn unshare(flags: &str, command: &Command) -> Option<Command> {
 }
 
 /// The process that `unshare --fork` has started, as it is seen from here.
-fn process_inside(unshare: &Running) -> u32 {
+pub fn process_inside(unshare: &Running) -> u32 {
     let pid = unshare.child.id();
     let children = format!("/proc/{pid}/task/{pid}/children");
     eventually("a process in the namespace", || std::fs::read_to_string(&children).unwrap().trim().parse().ok())
 }
 
-fn kill(pid: u32) {
+pub fn kill(pid: u32) {
     // SAFETY: plain integers; the process is this test's own.
     assert_eq!(unsafe { libc::kill(pid as libc::pid_t, libc::SIGKILL) }, 0);
 }
 
 /// The one row of `framebus ls` in namespaces of its own.
-fn listed_inside(flags: &str, stream: &TestStream) -> Option<Value> {
+pub fn listed_inside(flags: &str, stream: &TestStream) -> Option<Value> {
     let mut list = framebus();
     list.args(["ls", "--json", "--backend", &backend().to_string(), &stream.name.to_string()]);
     let Output { stdout, .. } = unshare(flags, &list)?.output().unwrap();
@@ -58,7 +58,7 @@ fn listed_inside(flags: &str, stream: &TestStream) -> Option<Value> {
 }
 
 const IPC: &str = "--ipc";
-const PID: &str = "--pid --fork --kill-child";
+pub const PID: &str = "--pid --fork --kill-child";
 
 #[test]
 fn another_ipc_namespace_has_other_segments_and_the_same_files() {

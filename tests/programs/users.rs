@@ -11,15 +11,15 @@ use crate::actor::content;
 use crate::backend;
 use crate::harness::{TestStream, failure, options};
 
-const SOMEBODY: u32 = 65_534;
-const REMEDY: &str = "the stream belongs to another user: let its publisher set mode and group";
+pub const SOMEBODY: u32 = 65_534;
+pub const REMEDY: &str = "the stream belongs to another user: let its publisher set mode and group";
 
 /// The program under test where everybody may run it; the build's folder need not be open to others.
-struct OpenProgram(tempfile::TempDir);
+pub struct OpenProgram(tempfile::TempDir);
 
 impl OpenProgram {
     /// `None` where this process can not be another user.
-    fn new() -> Option<Self> {
+    pub fn new() -> Option<Self> {
         if !rustix::process::geteuid().is_root() {
             eprintln!("skipped: only root can run a program as another user");
             return None;
@@ -28,6 +28,10 @@ impl OpenProgram {
         std::fs::copy(env!("CARGO_BIN_EXE_framebus"), folder.path().join("framebus")).unwrap();
         std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755)).unwrap();
         Some(Self(folder))
+    }
+
+    pub fn path(&self) -> PathBuf {
+        self.0.path().join("framebus")
     }
 
     /// What another user is told by a command on the stream.
@@ -147,8 +151,11 @@ fn another_user_can_neither_succeed_a_dead_publisher_nor_remove_its_stream() {
     assert_eq!((after.publisher, after.counters), (PublisherState::Gone, before.counters));
     let mut successor = publisher(&stream, 0o666, false);
     assert_eq!(successor.loan().unwrap().publish(), 3, "its owner can");
-    let said = program.refusal(&stream, "rm --force");
+    let said = program.refusal(&stream, "rm");
     assert!(said.contains(&format!("process {} publishes it; stop it first", std::process::id())), "{said}");
+    let said = program.refusal(&stream, "rm --force");
+    assert!(said.contains(REMEDY), "{said}");
+    assert_eq!(successor.loan().unwrap().publish(), 4, "it is as it was");
 }
 
 #[test]

@@ -77,7 +77,9 @@ impl Stage {
     /// certainly published; `closed`: it may have closed or removed the stream.
     pub fn check_with_successor(mut self, published: u64, closed: bool) {
         self.look();
-        let known = published.max(self.bystander.as_ref().map_or(0, |bystander| bystander.last));
+        // Behind a closed stream, a second victim may have begun anew, and what the bystander had says nothing.
+        let had = self.bystander.as_ref().filter(|_| !closed).map_or(0, |bystander| bystander.last);
+        let known = published.max(had);
         let mut publisher = match self.publisher.take() {
             Some(publisher) => publisher,
             None => {

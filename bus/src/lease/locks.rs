@@ -62,7 +62,8 @@ impl LockFile {
             Err(error) if matches!(error.errno(), Some(libc::ENOENT | libc::ENOTDIR)) => return Ok(None),
             Err(error) => return Err(error),
         };
-        match open_number(&path, number, true) {
+        // Who only looks, as an observer does, may not be allowed to write.
+        match open_number(&path, number, false) {
             Ok((file, _)) => Ok(Some(Self { path, number, query: Arc::new(file) })),
             Err(error) if matches!(error.errno(), Some(libc::ENOENT | libc::ESTALE)) => Ok(None),
             Err(error) => Err(error),
@@ -135,6 +136,12 @@ impl LockFile {
         (pid != 0 && namespace != 0 && namespace == pid_namespace()).then_some(pid)
     }
 
+    /// The process that claimed the lease last, where it may be dead: the kernel gives the number of a PID namespace that is
+    /// gone to another one, so only that of the first of all tells anything then.
+    pub(crate) fn last_pid(&self, holder: Holder) -> Option<u32> {
+        self.holder_pid(holder).filter(|_| pid_namespace() == FIRST_PID_NAMESPACE)
+    }
+
     pub(crate) fn dropped_places(&self) -> PlaceSet {
         let mut dropped = PlaceSet::default();
         if !self.exists() {
@@ -160,6 +167,9 @@ impl LockFile {
         call("unlink", || std::fs::remove_file(&self.path))
     }
 }
+
+/// `PROC_PID_INIT_INO` of the kernel (include/linux/proc_ns.h).
+const FIRST_PID_NAMESPACE: u32 = 0xeffffffc;
 
 fn claimant_offset(holder: Holder) -> u64 {
     u64::from(holder.index()) * 8

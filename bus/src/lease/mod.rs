@@ -109,6 +109,15 @@ impl LeaseSet {
         }
     }
 
+    /// The process that claimed the lease last, whether or not it still holds it, as seen from this PID namespace; `None`
+    /// where it is not seen from here, or where nobody ever did.
+    pub(crate) fn last_pid(&self, holder: Holder) -> Option<u32> {
+        match self {
+            LeaseSet::SysV(set) => set.holder_pid(holder),
+            LeaseSet::File(file) => file.last_pid(holder),
+        }
+    }
+
     /// The places without a holder; none where the set is gone: then everybody counts as alive.
     pub(crate) fn dropped_places(&self) -> PlaceSet {
         match self {

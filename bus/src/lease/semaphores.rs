@@ -13,6 +13,16 @@ pub(crate) struct SemaphoreSet {
     id: i32,
 }
 
+/// A set as the kernel's table has it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SetRow {
+    pub set: SemaphoreSet,
+    pub key: i32,
+    pub mode: u32,
+    pub uid: u32,
+    pub gid: u32,
+}
+
 fn is_gone(error: &CallError) -> bool {
     matches!(error.errno(), Some(libc::EIDRM | libc::EINVAL))
 }
@@ -59,6 +69,34 @@ impl SemaphoreSet {
             Err(error) if is_gone(&error) => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// All sets of this IPC namespace that have as many semaphores as ours, from /proc/sysvipc/sem (sysvipc(7)), also
+    /// those that may not be read.
+    pub(crate) fn all() -> Result<Vec<SetRow>, CallError> {
+        let table = call("read(/proc/sysvipc/sem)", || std::fs::read_to_string("/proc/sysvipc/sem"))?;
+        // key semid perms nsems uid gid cuid cgid otime ctime
+        let row = |line: &str| {
+            let columns: Vec<&str> = line.split_ascii_whitespace().collect();
+            (columns.get(3)?.parse() == Ok(LEASES)).then_some(())?;
+            Some(SetRow {
+                set: Self { id: columns.get(1)?.parse().ok()? },
+                key: columns.first()?.parse().ok()?,
+                mode: u32::from_str_radix(columns.get(2)?, 8).ok()? & 0o777,
+                uid: columns.get(4)?.parse().ok()?,
+                gid: columns.get(5)?.parse().ok()?,
+            })
+        };
+        Ok(table.lines().skip(1).filter_map(row).collect())
+    }
+
+    /// Whether some semaphore is not 0.
+    pub(crate) fn is_used(&self) -> Result<bool, CallError> {
+        let mut values = [0_u16; LEASES];
+        let buffer = values.as_mut_ptr();
+        // SAFETY: as in `dropped_places`; the table said that there are LEASES semaphores.
+        call("semctl", || check(unsafe { libc::semctl(self.id, 0, libc::GETALL, buffer) }))?;
+        Ok(values.iter().any(|value| *value != 0))
     }
 
     pub(crate) fn id(&self) -> i32 {

@@ -24,6 +24,9 @@ use crate::steps;
 /// Most bytes that are asked for at a time: a signal makes the kernel give back what it has of a piece, not the whole.
 const ALLOCATE_BYTES: usize = 4 << 20;
 
+/// Missing from libc (asm-generic/fcntl.h).
+const F_SETSIG: libc::c_int = 10;
+
 /// Everybody may make buses and streams, and only remove what is his own, as in `/tmp`.
 const SHARED_DIRECTORY: u32 = 0o1777;
 
@@ -118,6 +121,26 @@ impl StreamDirectory {
         Ok(FileSegment { number: number_of(&status), path: path.to_owned() })
     }
 
+    /// The names of all that is in it.
+    pub(crate) fn entries(&self) -> Result<Vec<String>, CallError> {
+        names_in(&self.path)
+    }
+
+    /// The directories of buses in which nothing is. Ours are open to all, as no directory is by chance.
+    pub(crate) fn empty_buses(directory: &Path) -> Result<Vec<(PathBuf, std::fs::Metadata)>, CallError> {
+        let mut empty = Vec::new();
+        for bus in names_in(directory)? {
+            let path = directory.join(&bus);
+            let is_name = crate::name::check_part("bus", &bus).is_ok();
+            let Ok(status) = std::fs::symlink_metadata(&path) else { continue };
+            let ours = is_name && status.is_dir() && status.mode() & 0o7777 == SHARED_DIRECTORY;
+            if ours && names_in(&path).is_ok_and(|names| names.is_empty()) {
+                empty.push((path, status));
+            }
+        }
+        Ok(empty)
+    }
+
     /// The streams in a directory, by what their directories are called.
     pub(crate) fn all(directory: &Path) -> Result<Vec<(StreamName, Self)>, CallError> {
         let mut streams = Vec::new();
@@ -133,13 +156,18 @@ impl StreamDirectory {
         Ok(streams)
     }
 
-    pub(crate) fn frames_row(&self, name: StreamName) -> Result<Option<Row>, CallError> {
-        let Some(frames) = self.find(Part::Frames)? else { return Ok(None) };
-        let status = call("stat", || std::fs::symlink_metadata(frames.path()))?;
+    /// A file of the stream, as a table of all would have it.
+    pub(crate) fn row(&self, part: Part, name: StreamName) -> Result<Option<Row>, CallError> {
+        let Some(file) = self.find(part)? else { return Ok(None) };
+        let status = call("stat", || std::fs::symlink_metadata(file.path()))?;
         Ok(Some(Row {
-            frames: Segment::File(frames),
+            frames: Segment::File(file),
+            key: 0,
+            bytes: status.len(),
             mode: status.mode() & 0o777,
             uid: status.uid(),
+            gid: status.gid(),
+            attached: None,
             // stat(2): blocks of 512 bytes, whatever the file system's are.
             resident_bytes: status.blocks() * 512,
             name: Some(name),
@@ -206,7 +234,17 @@ pub(crate) fn number_of(status: &std::fs::Metadata) -> i32 {
 pub(crate) fn open_number(path: &Path, number: i32, write: bool) -> Result<(File, std::fs::Metadata), CallError> {
     let mut options = OpenOptions::new();
     options.read(true).write(write).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
-    let file = call("open", || options.open(path))?;
+    let mut open = call("open", || options.open(path));
+    for _ in 0..100 {
+        // `is_unused` asks whether somebody has it open, and lets go of it at once.
+        let Err(error) = &open else { break };
+        if error.errno() != Some(libc::EWOULDBLOCK) {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(1));
+        open = call("open", || options.open(path));
+    }
+    let file = open?;
     let status = call("stat", || file.metadata())?;
     if !status.is_file() || number_of(&status) != number {
         return Err(CallError { call: "open", source: io::Error::from_raw_os_error(libc::ESTALE) });
@@ -282,6 +320,25 @@ impl FileSegment {
     pub(crate) fn status(&self) -> Result<SegmentStatus, CallError> {
         let (_, status) = open_number(&self.path, self.number, false)?;
         Ok(SegmentStatus { bytes: status.len(), uid: status.uid(), creator_pid: 0, attached: 0 })
+    }
+
+    /// Whether nobody else has it open or mapped, in the kernel's words: it gives a lease for writing (fcntl(2)) on no
+    /// other file. False where it is somebody else's, or of a file system that knows no leases.
+    pub(crate) fn is_unused(&self) -> Result<bool, CallError> {
+        let (file, _) = open_number(&self.path, self.number, false)?;
+        // SAFETY: plain integers and an open file.
+        let set = |what: libc::c_int, to: libc::c_int| check(unsafe { libc::fcntl(file.as_raw_fd(), what, to) });
+        // Who opens it in this moment waits until we give the lease back, and the kernel tells us by a signal: by one that
+        // nobody minds.
+        let lease = || set(F_SETSIG, libc::SIGURG).and_then(|_| set(libc::F_SETLEASE, libc::F_WRLCK));
+        match call("fcntl(F_SETLEASE)", lease) {
+            Ok(_) => {
+                let _ = set(libc::F_SETLEASE, libc::F_UNLCK);
+                Ok(true)
+            }
+            Err(error) if matches!(error.errno(), Some(libc::EAGAIN | libc::EACCES | libc::EINVAL)) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     pub(crate) fn set_access(&self, mode: u32, group: Option<u32>) -> Result<(), CallError> {

@@ -142,8 +142,12 @@ pub(crate) fn all() -> Result<Vec<Row>, CallError> {
         }
         Some(Row {
             frames: Segment::SysV(SegmentId(columns.get(1)?.parse().ok()?)),
+            key: columns.first()?.parse().ok()?,
+            bytes: columns.get(3)?.parse().ok()?,
             mode: mode & 0o777,
             uid: columns.get(7)?.parse().ok()?,
+            gid: columns.get(8)?.parse().ok()?,
+            attached: Some(columns.get(6)?.parse().ok()?),
             resident_bytes: columns.get(14)?.parse().ok()?,
             name: None,
         })

@@ -1,25 +1,39 @@
 //! Streams from outside: what there is on this machine, and removing what nobody uses.
 //!
 //! There is no registry: the kernel's own table is walked, and each segment looked at (read-only).
+//!
+//! ```text
+//! mod     a stream as it is: who publishes, who reads, and who died at it
+//! survey  all that is of framebus, streams and what crashed runs left of them; and what may be
+//! remove  a stream that is named, also by force
+//! collect what provably nobody uses
+//! ```
+
+mod collect;
+mod remove;
+mod survey;
+
+pub use collect::{KeepReason, collect, collect_directory};
+pub use remove::{remove, remove_published};
+pub use survey::{Orphan, OrphanKind, Survey, Unreadable, survey};
 
 use crate::attach::content_of;
 use crate::backend::Backend;
 use crate::call::CallError;
 use crate::clock::now_ns;
 use crate::contract::{Contract, Violations};
-use crate::error::{PlaceHolder, RemoveError, Stranger, SystemError};
+use crate::error::{PlaceHolder, SystemError};
 use crate::geometry::Geometry;
 use crate::histogram::Histogram;
 use crate::layout::{FRAMES_MAGIC, FramesHeader, state};
-use crate::lease::{Holder, LeaseSet, Refused};
-use crate::lifecycle;
+use crate::lease::{Holder, LeaseSet};
 use crate::name::StreamName;
 use crate::options::{Content, Rate};
 use crate::place::{self, SubscriberCounters};
 use crate::publisher::PublisherCounters;
 use crate::region::{self, Found, FoundPlaces, FramesView, PlacesView};
 use crate::segment::{Part, ReadMapping};
-use crate::site::{self, FoundLeases, Row, Segment, Site};
+use crate::site::{self, Row, Site};
 use crate::slots::{EVICTED, NOT_LOSSLESS};
 use crate::subscriber::PublisherState;
 use crate::sync::Ordering::{Acquire, Relaxed};
@@ -44,14 +58,24 @@ pub struct StreamStatus {
     pub segment_id: i32,
     /// Owner.
     pub uid: u32,
+    /// Its group.
+    pub gid: u32,
     /// Permissions of the frames segment.
     pub mode: u32,
+    /// When its present epoch was made, ns since 1970.
+    pub created_unix_ns: u64,
+    /// How many times the frames are mapped; `None` for files, of which the kernel does not say.
+    pub attached: Option<u64>,
+    /// Whether its publisher leaves it there when it ends (`persist`).
+    pub persists: bool,
     /// Memory that the frames really take, in bytes.
     pub resident_bytes: u64,
     /// Whether somebody publishes it.
     pub publisher: PublisherState,
     /// Its publisher, as the kernel sees it from here; `None` where it is dead or of another PID namespace.
     pub publisher_pid: Option<u32>,
+    /// Who published it last, where that is gone and can be seen from here.
+    pub last_publisher_pid: Option<u32>,
     /// What the publishers counted.
     pub counters: PublisherCounters,
     /// The newest frame's. Before the first one in these segments: that from which the stream goes on, which is
@@ -61,8 +85,19 @@ pub struct StreamStatus {
     pub base_sequence: u64,
     /// Time since the newest frame was published, ns; `None` before the first in these segments.
     pub age_ns: Option<u64>,
+    /// False where somebody has removed its leases, so nobody can tell who lives: its publisher counts as alive then.
+    pub has_leases: bool,
     /// Who reads it.
     pub subscribers: Vec<SubscriberStatus>,
+    /// Who died reading it: places that nobody has taken since.
+    pub dead_subscribers: Vec<SubscriberStatus>,
+}
+
+impl StreamStatus {
+    /// Whether nobody publishes it, and nobody reads it: what a crashed run left, or `persist`.
+    pub fn is_orphan(&self) -> bool {
+        self.publisher != PublisherState::Alive && self.subscribers.is_empty()
+    }
 }
 
 /// A subscriber as it is at this moment.
@@ -115,7 +150,8 @@ fn examine_row(row: Row, backend: &Backend) -> Result<Option<StreamStatus>, Call
     };
     let name = StreamName::new(&region::read_text(&header.bus), &region::read_text(&header.stream));
     let Ok(name) = name else { return Ok(None) };
-    if row.name.as_ref().is_some_and(|place| *place != name) {
+    // Where nobody would look for it, it is not this stream.
+    if row.name.as_ref().map_or(row.key != name.key(), |place| *place != name) {
         return Ok(None);
     }
     let Found::Stream(header, geometry, state) = region::examine(&frames, &name) else { return Ok(None) };
@@ -142,6 +178,10 @@ fn describe(
         _ if set.as_ref().is_none_or(|set| set.is_held(Holder::Publisher)) => PublisherState::Alive,
         _ => PublisherState::Gone,
     };
+    let (subscribers, dead_subscribers) = match &set {
+        Some(set) => subscribers(&view, header, &name, &site, set),
+        None => Default::default(),
+    };
     StreamStatus {
         content: content_of(header).ok(),
         rate: Rate::new(header.rate_numerator, header.rate_denominator),
@@ -149,36 +189,56 @@ fn describe(
         backend: backend.clone(),
         segment_id: row.frames.number(),
         uid: row.uid,
+        gid: row.gid,
         mode: row.mode,
+        created_unix_ns: header.created_unix_ns,
+        attached: row.attached,
+        persists: view.stats().persists.load(Relaxed) == 1,
         resident_bytes: row.resident_bytes,
         publisher,
         publisher_pid: set.as_ref().and_then(|set| set.holder_pid(Holder::Publisher)),
+        last_publisher_pid: set
+            .as_ref()
+            .filter(|_| publisher != PublisherState::Alive)
+            .and_then(|set| set.last_pid(Holder::Publisher)),
         counters: PublisherCounters::read(view.stats()),
         last_sequence,
         base_sequence: header.base_sequence,
         age_ns: published_ns.map(|published| now_ns().saturating_sub(published)),
-        subscribers: set.map_or(Vec::new(), |set| subscribers(&view, header, &name, &site, &set)),
+        has_leases: set.is_some(),
+        subscribers,
+        dead_subscribers,
         name,
     }
 }
 
+/// Who reads it, and who died reading it.
 fn subscribers(
     view: &FramesView,
     header: &FramesHeader,
     name: &StreamName,
     site: &Site,
     set: &LeaseSet,
-) -> Vec<SubscriberStatus> {
+) -> (Vec<SubscriberStatus>, Vec<SubscriberStatus>) {
     let geometry = view.geometry();
     let places = site.find(Part::Places).ok().flatten().filter(|places| places.number() == header.places_id);
-    let Some(Ok(mapping)) = places.map(|places| places.attach_read()) else { return Vec::new() };
+    let Some(Ok(mapping)) = places.map(|places| places.attach_read()) else { return Default::default() };
     let ours = matches!(region::examine_places(&mapping, name), FoundPlaces::Ours(cookie) if cookie == header.cookie);
     if !ours || mapping.bytes() < geometry.places_bytes {
-        return Vec::new();
+        return Default::default();
     }
     let places_view = PlacesView::of(&mapping, geometry);
     let places = places_view.places();
-    let alive = (0..geometry.max_subscribers).filter(|&index| set.is_held(Holder::Place(index)));
+    let all = 0..geometry.max_subscribers;
+    let (alive, free): (Vec<_>, Vec<_>) = all.partition(|&index| set.is_held(Holder::Place(index)));
+    // Who leaves says so.
+    let died = |index: &usize| places[*index].counters.attached_ns.load(Relaxed) != 0;
+    let dead = free.into_iter().filter(died).map(|index| PlaceHolder {
+        place: index,
+        pid: set.last_pid(Holder::Place(index)),
+        label: place::read_label(&places[index].counters.label),
+        held_ns: None,
+    });
     let (accounts, now) = (places_view.accounts(), now_ns());
     let status = |mut holder: PlaceHolder| {
         let (place, account) = (&places[holder.place], &accounts[holder.place]);
@@ -200,112 +260,6 @@ fn subscribers(
             holder,
         }
     };
-    place::holders(places, set, alive).into_iter().map(status).collect()
-}
-
-/// Removes a stream that nobody publishes: what crashed runs and `persist` leave.
-///
-/// Refuses while somebody reads it, unless `force`; readers keep what they hold, and move to the next stream of the name.
-///
-/// # Errors
-/// [`RemoveError`]; nothing was removed then.
-pub fn remove(backend: &Backend, name: &StreamName, force: bool) -> Result<(), RemoveError> {
-    let failed = || CallError::at(format!("removing stream {name}"));
-    let not_found = || RemoveError::NotFound { stream: name.clone() };
-    let site = Site::of(backend, name);
-    let (set, robbed) = match site.find_leases().map_err(failed())? {
-        FoundLeases::Leases(set) => (set, false),
-        _ => match make_leases(&site, name)? {
-            Some(set) => (set, true),
-            None => return Err(not_found()),
-        },
-    };
-    // What follows is done as a publisher does it: under the lease.
-    let _lease = match set.claim(Holder::Publisher) {
-        Ok(lease) => lease,
-        Err(Refused::Held) => {
-            let pid = set.holder_pid(Holder::Publisher);
-            return Err(RemoveError::Publishing { stream: name.clone(), pid });
-        }
-        Err(Refused::Gone) => return Err(not_found()),
-        Err(Refused::System(error)) => return Err(failed()(error).into()),
-    };
-    let removed = remove_segments(&site, name, &set, force, robbed);
-    if removed.is_ok() || robbed {
-        set.remove().map_err(failed())?;
-        site.clear();
-    }
-    removed
-}
-
-/// New leases, in the place of those that somebody has removed (`ipcrm -s`, RemoveIPC, `rm`): nobody begins anything while
-/// we hold them. `None` where there is nothing of the stream at all.
-fn make_leases(site: &Site, name: &StreamName) -> Result<Option<LeaseSet>, RemoveError> {
-    let failed = || CallError::at(format!("removing stream {name}"));
-    let mut parts = [Part::Frames, Part::Places, Part::Trial].into_iter();
-    if !parts.try_fold(false, |any, part| Ok(any | site.find(part)?.is_some())).map_err(failed())? {
-        // Directories, perhaps, of a publisher that was killed before it had leases.
-        site.clear();
-        return Ok(None);
-    }
-    match site.open_leases(0o600).map_err(failed())? {
-        FoundLeases::Leases(set) => Ok(Some(set)),
-        FoundLeases::None => Ok(None),
-        FoundLeases::Foreign => Err(RemoveError::Stranger {
-            stream: name.clone(),
-            object: site.describe_leases(),
-            stranger: Stranger::Foreign,
-        }),
-    }
-}
-
-/// Removes all but the leases. Where the stream was `robbed` of those, nobody can tell who lives, so what somebody may have
-/// attached stays, unless it is forced.
-fn remove_segments(
-    site: &Site,
-    name: &StreamName,
-    set: &LeaseSet,
-    force: bool,
-    robbed: bool,
-) -> Result<(), RemoveError> {
-    let failed = || CallError::at(format!("removing stream {name}"));
-    let mut named = None;
-    if let Some(frames) = site.find(Part::Frames).map_err(failed())? {
-        check_ours(site, name, &frames)?;
-        // Of files it is not known who maps them.
-        let unused = || Ok(matches!(frames, Segment::SysV(_)) && frames.status()?.attached == 0);
-        if robbed && !force && !unused().map_err(failed())? {
-            return Err(RemoveError::Unknown { stream: name.clone() });
-        }
-        let holders = if force { Vec::new() } else { readers(site, name, &frames, set) };
-        if !holders.is_empty() {
-            return Err(RemoveError::Reading { stream: name.clone(), holders });
-        }
-        named = lifecycle::end(name, &frames).map_err(failed())?;
-    }
-    Ok(lifecycle::remove_rest(site, name, named).map_err(failed())?)
-}
-
-fn check_ours(site: &Site, name: &StreamName, frames: &Segment) -> Result<(), RemoveError> {
-    let failed = || CallError::at(format!("removing stream {name}"));
-    let mapping = frames.attach_read().map_err(failed())?;
-    let found = region::examine(&mapping, name);
-    // Else it would count as somebody's who uses it.
-    drop(mapping);
-    let (stream, object) = (name.clone(), site.describe(frames, Part::Frames));
-    match found {
-        Found::Stranger(stranger) => Err(RemoveError::Stranger { stream, object, stranger }),
-        Found::Blank => match lifecycle::living_creator(frames).map_err(failed())? {
-            Some(pid) => Err(RemoveError::Unfinished { stream, object, pid: Some(pid).filter(|&pid| pid != 0) }),
-            None => Ok(()),
-        },
-        _ => Ok(()),
-    }
-}
-
-fn readers(site: &Site, name: &StreamName, frames: &Segment, set: &LeaseSet) -> Vec<PlaceHolder> {
-    let Ok(frames) = frames.attach_read() else { return Vec::new() };
-    let Found::Stream(header, geometry, _) = region::examine(&frames, name) else { return Vec::new() };
-    let view = FramesView::of(&frames, geometry);
-    subscribers(&view, &header, name, site, set).into_iter().map(|subscriber| subscriber.holder).collect()
+    let alive = place::holders(places, set, alive.into_iter());
+    (alive.into_iter().map(status).collect(), dead.map(status).collect())
 }

@@ -50,6 +50,18 @@ pub enum Wait {
     Predict,
 }
 
+/// What a subscriber does when the stream's frames become others: of another shape, or in a new epoch of another content.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OnChange {
+    /// Goes on, and hands out whatever comes: each frame says itself [what it is](Frame::shape). For viewers.
+    #[default]
+    Follow,
+    /// Says so before the first frame that is different, by [`AcquireError::Changed`], and goes on with the call after that. For
+    /// programs that are made for one size, which end with the error, and for those that begin a new file, or load another model.
+    Tell,
+}
+
 /// What a subscriber wants.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -66,6 +78,8 @@ pub struct SubscriberOptions {
     pub lossless: bool,
     /// What it relies on: violations are counted, for all to see.
     pub contract: Contract,
+    /// What it does when the stream's frames become others.
+    pub on_change: OnChange,
     /// What others see this subscriber called, up to 31 bytes; empty: the program's name.
     pub label: String,
     /// How long to wait for a stream that is not there.
@@ -80,6 +94,7 @@ impl Default for SubscriberOptions {
             spin_budget_percent: DEFAULT_SPIN_BUDGET_PERCENT,
             lossless: false,
             contract: Contract::default(),
+            on_change: OnChange::default(),
             label: String::new(),
             patience: Duration::ZERO,
         }
@@ -136,6 +151,8 @@ pub struct Subscriber {
     attached_ns: u64,
     second: Second,
     epoch: u64,
+    /// With [`OnChange::Tell`]: what the caller knows the frames to be.
+    known: Option<Content>,
     /// When to look whether the stream is still found by its name, while waits are in vain; `CLOCK_MONOTONIC` ns.
     next_look: Option<u64>,
     /// With [`Wait::Predict`].
@@ -181,10 +198,14 @@ impl Subscriber {
             attached_ns: 0,
             second: Second::default(),
             epoch: 0,
+            known: None,
             next_look: None,
             predictor,
         };
         subscriber.begin_epoch();
+        if subscriber.options.on_change == OnChange::Tell {
+            subscriber.known = Some(subscriber.content().clone());
+        }
         Ok(subscriber)
     }
 
@@ -193,7 +214,8 @@ impl Subscriber {
         &self.name
     }
 
-    /// What the stream carries, in its present epoch.
+    /// What the stream's present epoch began with. Images may have other shapes, which is for each [frame](Frame::shape) to say, but
+    /// they are images.
     pub fn content(&self) -> &Content {
         &self.attachment.content
     }
@@ -343,7 +365,10 @@ impl Subscriber {
         let word = &self.attachment.place().pins[pin];
         let slot = slots::pin_latest(self.attachment.words(), word).map_err(|_| self.overwritten())?;
         match slot {
-            Some(slot) => Ok(Some(self.finish(pin, slot, false)?)),
+            Some(slot) => {
+                self.tell_change(pin, slot)?;
+                Ok(Some(self.finish(pin, slot, false)?))
+            }
             None => Ok(None),
         }
     }
@@ -362,7 +387,10 @@ impl Subscriber {
         let word = &self.attachment.place().pins[pin];
         let slot = slots::pin_next(self.attachment.words(), word, wanted, first).map_err(|_| self.overwritten())?;
         match slot {
-            Some(slot) => Ok(Some(self.finish(pin, slot, true)?)),
+            Some(slot) => {
+                self.tell_change(pin, slot)?;
+                Ok(Some(self.finish(pin, slot, true)?))
+            }
             None => Ok(None),
         }
     }
@@ -517,6 +545,31 @@ impl Subscriber {
     #[cold]
     fn overwritten(&self) -> AcquireError {
         AcquireError::Overwritten { stream: self.name.clone(), place: self.attachment.place_index }
+    }
+
+    /// Says of a frame that is pinned, and not taken yet, that it is not what the one before was.
+    #[inline(always)]
+    fn tell_change(&mut self, pin: usize, slot: u16) -> Result<(), AcquireError> {
+        match self.known {
+            Some(_) => self.compare(pin, slot),
+            None => Ok(()),
+        }
+    }
+
+    #[inline(never)]
+    fn compare(&mut self, pin: usize, slot: u16) -> Result<(), AcquireError> {
+        let content = &self.attachment.content;
+        let shape = matches!(content, Content::Image(_)).then(|| Frame::shape_in(&self.attachment, slot)).flatten();
+        let found = shape.map(Content::Image);
+        let found = found.as_ref().unwrap_or(content);
+        if self.known.as_ref() == Some(found) {
+            return Ok(());
+        }
+        let to = found.clone();
+        slots::release(&self.attachment.place().pins[pin]);
+        self.attachment.tell_publisher();
+        let from = self.known.replace(to.clone()).unwrap_or_else(|| to.clone());
+        Err(AcquireError::Changed { stream: self.name.clone(), from, to })
     }
 
     /// Accounts for an acquired frame, and hands it out.
@@ -693,7 +746,12 @@ impl Subscriber {
         shared.refused.store(self.counters.refused, Relaxed);
         shared.last_sequence.store(self.counters.last_sequence, Relaxed);
         self.attachment.account().write_contract(&self.options.contract);
-        self.register();
+        if self.options.lossless && self.attachment.place().cursor.load(Relaxed) == EVICTED {
+            // Before we came here. The next acquisition says so.
+            self.cursor = self.wanted();
+        } else {
+            self.register();
+        }
         self.measure_from_ns = 0;
         let now = now_ns();
         if self.attached_ns == 0 {

@@ -751,6 +751,8 @@ impl Subscriber {
             self.cursor = self.wanted();
         } else {
             self.register();
+            // It may be waiting for this very thing.
+            self.attachment.tell_publisher();
         }
         self.measure_from_ns = 0;
         let now = now_ns();

@@ -488,12 +488,15 @@ fn random_cookie() -> Result<[u8; 16], CallError> {
 
 impl OwnedStream {
     /// Ends the stream: subscribers are told, and everything is removed; what they hold stays readable to them.
-    pub(crate) fn close(&self) {
+    pub(crate) fn close(&self, name: &StreamName) {
         end_epoch(&self.frames, self.frames_view, state::CLOSED);
         // Found anew: should somebody have removed ours and made others, those are not ours to remove.
         for (part, own) in [(Part::Places, &self.places_segment), (Part::Frames, &self.frames_segment)] {
-            if self.site.find(part).is_ok_and(|found| found.as_ref() == Some(own)) {
-                let _ = own.remove();
+            match self.site.find(part) {
+                Ok(Some(found)) if found == *own => drop(own.remove()),
+                // What a failed renewal of ours left, to carry the sequence on.
+                Ok(Some(found)) if part == Part::Frames && self.is_unfinished(&found, name) => drop(found.remove()),
+                _ => {}
             }
         }
         // Last: until then, nobody else can have begun a new stream of the name.
@@ -501,6 +504,12 @@ impl OwnedStream {
             let _ = self.lease.set().remove();
         }
         self.site.clear();
+    }
+
+    /// Whether it is an unfinished segment of this stream, which nobody else can be at work on: we hold the lease. (L1)
+    fn is_unfinished(&self, frames: &Segment, name: &StreamName) -> bool {
+        let unfinished = |mapping| matches!(region::examine(&mapping, name), Found::Unfinished);
+        self.lease.set().exists() && frames.attach_read().is_ok_and(unfinished)
     }
 
     /// Whether lease and segments are still found by the stream's name. A few system calls.

@@ -407,7 +407,7 @@ impl Publisher {
 impl Drop for Publisher {
     fn drop(&mut self) {
         if self.process.is_current() && !self.options.persist {
-            self.stream.close();
+            self.stream.close(&self.name);
         }
     }
 }

@@ -494,8 +494,7 @@ impl OwnedStream {
         for (part, own) in [(Part::Places, &self.places_segment), (Part::Frames, &self.frames_segment)] {
             match self.site.find(part) {
                 Ok(Some(found)) if found == *own => drop(own.remove()),
-                // What a failed renewal of ours left, to carry the sequence on.
-                Ok(Some(found)) if part == Part::Frames && self.is_unfinished(&found, name) => drop(found.remove()),
+                Ok(Some(found)) if self.is_remains(&found, part, name) => drop(found.remove()),
                 _ => {}
             }
         }
@@ -506,10 +505,14 @@ impl OwnedStream {
         self.site.clear();
     }
 
-    /// Whether it is an unfinished segment of this stream, which nobody else can be at work on: we hold the lease. (L1)
-    fn is_unfinished(&self, frames: &Segment, name: &StreamName) -> bool {
-        let unfinished = |mapping| matches!(region::examine(&mapping, name), Found::Unfinished);
-        self.lease.set().exists() && frames.attach_read().is_ok_and(unfinished)
+    /// Whether it is what a failed renewal of ours left, to carry the sequence on: nobody else can be at work on it, as we hold the
+    /// lease. (L1)
+    fn is_remains(&self, segment: &Segment, part: Part, name: &StreamName) -> bool {
+        self.lease.set().exists()
+            && segment.attach_read().is_ok_and(|mapping| match part {
+                Part::Frames => matches!(region::examine(&mapping, name), Found::Unfinished),
+                _ => matches!(region::examine_places(&mapping, name), FoundPlaces::Ours(_)),
+            })
     }
 
     /// Whether lease and segments are still found by the stream's name. A few system calls.

@@ -151,8 +151,12 @@ fn close(turn: &mut Turn<'_>, opener: &mut Opener, pc: Pc) -> &'static str {
             "close: state CLOSED"
         }
         Pc::ClosePlaces => {
-            if turn.world.kernel.find(Key::Places) == places {
-                turn.remove_segment(places);
+            let kernel = &turn.world.kernel;
+            let found = kernel.find(Key::Places);
+            // What a failed renewal left.
+            let is_ours = kernel.get(found).is_some_and(|found| found.header == Header::Written);
+            if found == places || (is_ours && kernel.set_exists(lease)) {
+                turn.remove_segment(found);
             }
             go(opener, Pc::CloseFrames);
             "close: removes the places"
@@ -164,7 +168,12 @@ fn close(turn: &mut Turn<'_>, opener: &mut Opener, pc: Pc) -> &'static str {
             let is_unfinished = kernel.get(found).is_some_and(|found| {
                 found.header == Header::Written && matches!(found.state, State::None | State::Creating)
             });
-            if found == frames || (is_unfinished && kernel.set_exists(lease)) {
+            let is_remains = is_unfinished && kernel.set_exists(lease);
+            if is_remains {
+                // What carried the stream on: its life ends with it.
+                turn.world.history.seen = 0;
+            }
+            if found == frames || is_remains {
                 turn.remove_segment(found);
             }
             let kept = turn.rules.has(Fault::SetKeptAtClose);

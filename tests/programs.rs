@@ -45,6 +45,8 @@ mod removed;
 mod scribblers;
 #[path = "programs/signals.rs"]
 mod signals;
+#[path = "programs/sizes.rs"]
+mod sizes;
 #[path = "programs/soak.rs"]
 mod soak;
 #[path = "programs/strangers.rs"]

@@ -28,6 +28,8 @@ mod pipes;
 mod scribblers;
 #[path = "programs/signals.rs"]
 mod signals;
+#[path = "programs/sizes.rs"]
+mod sizes;
 #[path = "programs/users.rs"]
 mod users;
 #[path = "programs/web.rs"]

@@ -25,7 +25,7 @@ use crate::process::Process;
 use crate::region::{self, Found, FoundPlaces, FramesView, PlacesView};
 use crate::segment::{Part, ReadMapping, WriteMapping, shared};
 use crate::site::{Segment, Site};
-use crate::slots::{self, FrameWords};
+use crate::slots::{self, FrameWords, NOT_LOSSLESS};
 use crate::sync::Ordering::{Acquire, Relaxed, Release};
 use crate::wait;
 use crate::words::{pin, unpack};
@@ -322,7 +322,10 @@ fn attach_now(
     // What an earlier holder of the place left. The lease is ours, so nobody else stores here.
     let place = attachment.place();
     place.pins.iter().for_each(|word| word.store(pin::NONE, Release));
-    place.cursor.store(0, Release);
+    // Under the lease of the epoch before, the publisher has put there what we wanted last, and waits for it.
+    if !earlier.is_some_and(|earlier| Arc::ptr_eq(&earlier.lease, &attachment.lease)) {
+        place.cursor.store(NOT_LOSSLESS, Release);
+    }
     place.waiting.store(0, Relaxed);
     attachment.introduce(label, earlier);
     warm_up(&attachment.frames, &attachment.header, attachment.geometry());

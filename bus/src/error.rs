@@ -4,6 +4,7 @@
 
 use crate::format::PixelFormat;
 use crate::name::StreamName;
+use crate::options::Content;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
@@ -495,13 +496,50 @@ pub enum AcquireError {
         /// The stream.
         stream: StreamName,
     },
-    /// The stream went on in another segment, which could not be attached.
+    /// The next frame is of another content than the one before. Said once for each change, to who asked for it
+    /// ([`OnChange::Tell`](crate::OnChange::Tell)): nothing was taken, and the next call takes it.
+    #[error("stream {stream} changes: it carried {from}, and from here on {to}")]
+    Changed {
+        /// The stream.
+        stream: StreamName,
+        /// What it carried so far.
+        from: Content,
+        /// What the next frame is.
+        to: Content,
+    },
+    /// The stream went on in another segment, which could not be attached, or carries what this subscriber can not read.
     #[error("stream {stream} went on in a new segment, and this subscriber could not follow it")]
     Follow {
         /// The stream.
         stream: StreamName,
         /// Why.
         source: Box<AttachError>,
+    },
+}
+
+/// Why a stream's content could not be changed. Its frames are what they were.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SetContentError {
+    /// The larger slots could not be had, or the content can not be. The stream goes on as it was.
+    #[error("stream {stream} can not change to {to}, and goes on with {from}")]
+    Refused {
+        /// The stream.
+        stream: StreamName,
+        /// What it carries.
+        from: Content,
+        /// What was asked for.
+        to: Content,
+        /// Why.
+        source: OpenError,
+    },
+    /// The publisher was opened in a parent process.
+    #[error(
+        "stream {stream} was opened before fork(): a forked child can not change it; open it there, with exec between"
+    )]
+    Forked {
+        /// The stream.
+        stream: StreamName,
     },
 }
 

@@ -2,6 +2,7 @@
 
 use std::ops::Deref;
 
+use crate::attach::Attachment;
 use crate::clock::now_ns;
 use crate::format::{ImageShape, PixelFormat};
 use crate::image_view::ImageView;
@@ -34,12 +35,9 @@ impl Frame {
         unsafe { self.0.frames_view.pinned_info(self.0.slot()) }
     }
 
-    /// The frame's image shape; `None` where it is no image.
+    /// The frame's image shape; `None` where it is no image. It is this frame's own: the next one may have another.
     pub fn shape(&self) -> Option<ImageShape> {
-        let info = self.info();
-        let format = PixelFormat::from_code(info.format)?;
-        let shape = ImageShape::with_stride(info.width, info.height, format, info.stride_bytes).ok()?;
-        (shape.frame_bytes() <= self.len()).then_some(shape)
+        shape_of(self.info()).filter(|shape| shape.frame_bytes() <= self.len())
     }
 
     /// The frame as an image; `None` where it is none.
@@ -75,6 +73,12 @@ impl Frame {
         unsafe { self.0.frames_view.pinned_info(self.0.slot()) }.publish_ns
     }
 
+    /// The shape of the image in a slot that is pinned, and will be taken or let go of.
+    pub(crate) fn shape_in(attachment: &Attachment, slot: u16) -> Option<ImageShape> {
+        // SAFETY: the caller has pinned the slot, and the attachment has it mapped.
+        shape_of(unsafe { attachment.frames_view.pinned_info(slot) })
+    }
+
     /// How long it was held. Apart, because not each frame is measured.
     #[inline(never)]
     fn count_hold(&self, pin: usize, taken_ns: u64) {
@@ -87,6 +91,11 @@ impl Frame {
     fn refuse_fork(&self) {
         assert!(self.0.process.is_current(), "a frame was used in a forked child of the process that took it");
     }
+}
+
+fn shape_of(info: &FrameInfo) -> Option<ImageShape> {
+    let format = PixelFormat::from_code(info.format)?;
+    ImageShape::with_stride(info.width, info.height, format, info.stride_bytes).ok()
 }
 
 impl Deref for Frame {

@@ -5,7 +5,7 @@ use crate::layout::{
     Account, Blame, FramesHeader, MAX_HELD, MAX_SLOTS, MAX_SUBSCRIBERS, PAGE_BYTES, PLACES_OFFSET, Place, SlotRecord,
     WINDOW_OFFSET,
 };
-use crate::options::{Prefault, Slots, StreamOptions};
+use crate::options::{Content, Prefault, Slots, StreamOptions};
 use crate::words::MAX_SEQUENCE;
 use std::mem::size_of;
 use std::ops::Range;
@@ -63,7 +63,12 @@ impl Geometry {
                 slots
             }
         };
-        Self::new(slots, history, max_subscribers, max_held, options.content.capacity_bytes() as u64)
+        let capacity = match options.content {
+            Content::Image(shape) => shape.frame_bytes().max(options.capacity_bytes as usize),
+            // A record's size is its type's.
+            _ => options.content.capacity_bytes(),
+        };
+        Self::new(slots, history, max_subscribers, max_held, capacity as u64)
     }
 
     /// Lays out the segments; the one place where offsets are computed.

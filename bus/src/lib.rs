@@ -94,7 +94,7 @@ pub use clock::now_ns;
 pub use contract::{Contract, Violations};
 pub use error::{
     AcquireError, AttachError, GeometryError, LoanError, NameError, ObserveError, OpenError, PlaceHolder, RemoveError,
-    ShapeError, Stranger, SystemError, WatchError,
+    SetContentError, ShapeError, Stranger, SystemError, WatchError,
 };
 pub use fate::{Event, Fate};
 pub use format::{ImageShape, PixelFormat, Plane};
@@ -110,12 +110,12 @@ pub use layout::{FrameInfo, MAX_HELD, MAX_SLOTS, MAX_SUBSCRIBERS, USER_BYTES, Us
 pub use memory::FramesMemory;
 pub use name::{MAX_NAME_BYTES, StreamName, check_part};
 pub use observer::{Observer, ObserverOptions};
-pub use options::{Content, OnFull, OnStuck, Prefault, Rate, Slots, StreamOptions};
+pub use options::{Content, ContentChange, OnFull, OnStuck, Prefault, Rate, Slots, StreamOptions};
 pub use place::SubscriberCounters;
 pub use publisher::{Loan, Publisher, PublisherCounters};
 #[cfg(feature = "records")]
 pub use record::{Record, RecordFrame, RecordLoan, RecordPublisher, RecordSubscriber};
-pub use subscriber::{DEFAULT_SPIN_BUDGET_PERCENT, PublisherState, Subscriber, SubscriberOptions, Wait};
+pub use subscriber::{DEFAULT_SPIN_BUDGET_PERCENT, OnChange, PublisherState, Subscriber, SubscriberOptions, Wait};
 pub use trace::{Trace, TraceEvent, Traced};
 #[cfg(feature = "async")]
 pub use wait::{AsyncSubscriber, FrameStream};

@@ -13,6 +13,7 @@
 //!          anything else                 → error, nothing touched
 //! create: frames segment ── header ── state CREATING ── remove old places ── places segment ── … ── state READY, last
 //! close:  state CLOSED ── wake ── remove places ── remove frames ── remove the leases
+//! resize: a living publisher's frames have outgrown their slots → new epoch, as above, under the lease that it holds
 //! renew:  what is removed under a living publisher (ipcrm, logind's RemoveIPC, rm) is made anew, behind its last sequence
 //! ```
 //!
@@ -43,7 +44,7 @@ use crate::region::{self, Found, FoundPlaces, FramesView, PlacesView};
 use crate::segment::{Part, WriteMapping};
 use crate::site::{FoundLeases, Segment, Site};
 use crate::slots::SlotLedger;
-use crate::sync::Ordering::{Relaxed, Release};
+use crate::sync::Ordering::{Acquire, Relaxed, Release};
 use crate::wait;
 use crate::words::{MAX_SEQUENCE, NO_SLOT, pack};
 
@@ -75,12 +76,7 @@ pub(crate) fn open(name: &StreamName, options: &StreamOptions) -> Result<OwnedSt
 
 /// As [`open`], where it is known that sequences up to `last` were used.
 fn open_behind(name: &StreamName, options: &StreamOptions, last: u64) -> Result<OwnedStream, OpenError> {
-    let geometry = Geometry::of(options).map_err(|source| OpenError::Geometry { stream: name.clone(), source })?;
-    if let Content::Record { type_name, .. } = &options.content
-        && !(1..=63).contains(&type_name.len())
-    {
-        return Err(OpenError::TypeName { stream: name.clone(), found: type_name.clone() });
-    }
+    let geometry = geometry_of(name, options)?;
     let site = Site::of(&options.backend, name);
     let begun = Instant::now();
     let mut attempts = 0;
@@ -89,7 +85,8 @@ fn open_behind(name: &StreamName, options: &StreamOptions, last: u64) -> Result<
         let Some(set) = open_leases(&site, name, options)? else { continue };
         match set.claim(Holder::Publisher) {
             Ok(lease) => {
-                let opening = Opening { name, options, geometry, site: site.clone(), lease: Arc::new(lease) };
+                let (site, lease, cursors) = (site.clone(), Arc::new(lease), Vec::new());
+                let opening = Opening { name, options, geometry, site: site.clone(), lease, cursors };
                 // The lease is given back with the error. Whoever made the set may be gone, and we the last to know. (L5)
                 return opening.run(last).inspect_err(|_| remove_unused_leases(name, &site, &set));
             }
@@ -109,6 +106,16 @@ fn open_behind(name: &StreamName, options: &StreamOptions, last: u64) -> Result<
         }
     }
     Err(OpenError::Restless { stream: name.clone(), attempts: ATTEMPTS })
+}
+
+/// The numbers that go with the options, if they go together.
+fn geometry_of(name: &StreamName, options: &StreamOptions) -> Result<Geometry, OpenError> {
+    if let Content::Record { type_name, .. } = &options.content
+        && !(1..=63).contains(&type_name.len())
+    {
+        return Err(OpenError::TypeName { stream: name.clone(), found: type_name.clone() });
+    }
+    Geometry::of(options).map_err(|source| OpenError::Geometry { stream: name.clone(), source })
 }
 
 /// `None` where the place for them was removed between two of our calls.
@@ -149,6 +156,8 @@ struct Opening<'a> {
     geometry: Geometry,
     site: Site,
     lease: Arc<Lease>,
+    /// By place: what the lossless subscribers of the epoch before want next.
+    cursors: Vec<u64>,
 }
 
 impl Opening<'_> {
@@ -336,6 +345,10 @@ impl Opening<'_> {
         made.0.push(places_segment.clone());
         let places = places_segment.attach_write().map_err(self.failed("attaching the places of"))?;
         region::write_places_header(&places, &self.geometry, header.cookie, self.name);
+        // So they are waited for until they have moved here, or until they are dead, or evicted.
+        for (place, cursor) in PlacesView::of(&places, &self.geometry).places().iter().zip(&self.cursors) {
+            place.cursor.store(*cursor, Relaxed);
+        }
         header.places_id = places_segment.number();
         region::write_header(&frames, &header);
         let view = FramesView::of(&frames, self.geometry);
@@ -487,12 +500,14 @@ fn random_cookie() -> Result<[u8; 16], CallError> {
 
 impl OwnedStream {
     /// Ends the stream: subscribers are told, and everything is removed; what they hold stays readable to them.
-    pub(crate) fn close(&self) {
+    pub(crate) fn close(&self, name: &StreamName) {
         end_epoch(&self.frames, self.frames_view, state::CLOSED);
         // Found anew: should somebody have removed ours and made others, those are not ours to remove.
         for (part, own) in [(Part::Places, &self.places_segment), (Part::Frames, &self.frames_segment)] {
-            if self.site.find(part).is_ok_and(|found| found.as_ref() == Some(own)) {
-                let _ = own.remove();
+            match self.site.find(part) {
+                Ok(Some(found)) if found == *own => drop(own.remove()),
+                Ok(Some(found)) if self.is_remains(&found, part, name) => drop(found.remove()),
+                _ => {}
             }
         }
         // Last: until then, nobody else can have begun a new stream of the name.
@@ -500,6 +515,16 @@ impl OwnedStream {
             let _ = self.lease.set().remove();
         }
         self.site.clear();
+    }
+
+    /// Whether it is what a failed renewal of ours left, to carry the sequence on: nobody else can be at work on it, as we hold the
+    /// lease. (L1)
+    fn is_remains(&self, segment: &Segment, part: Part, name: &StreamName) -> bool {
+        self.lease.set().exists()
+            && segment.attach_read().is_ok_and(|mapping| match part {
+                Part::Frames => matches!(region::examine(&mapping, name), Found::Unfinished),
+                _ => matches!(region::examine_places(&mapping, name), FoundPlaces::Ours(_)),
+            })
     }
 
     /// Whether lease and segments are still found by the stream's name. A few system calls.
@@ -514,13 +539,17 @@ impl OwnedStream {
             && still(Part::Places, &self.places_segment)
     }
 
-    /// Begins a new epoch behind `last`, in the place of one that is not intact any more: somebody has removed its leases,
-    /// or a segment. This one is over then, and its subscribers move.
+    /// Begins a new epoch behind `last`: of another size, or in the place of one that is not intact any more, as somebody has
+    /// removed its leases, or a segment. This one is over then, and its subscribers move.
+    ///
+    /// # Errors
+    /// This epoch goes on, if it is still [intact](Self::is_intact).
     pub(crate) fn renew(&self, name: &StreamName, options: &StreamOptions, last: u64) -> Result<Self, OpenError> {
         let renewed = if self.lease.set().exists() {
-            let geometry = *self.frames_view.geometry();
+            let geometry = geometry_of(name, options)?;
             let (site, lease) = (self.site.clone(), self.lease.clone());
-            let opening = Opening { name, options, geometry, site, lease };
+            let cursors = self.places_view.places().iter().map(|place| place.cursor.load(Acquire)).collect();
+            let opening = Opening { name, options, geometry, site, lease, cursors };
             // Should this process die here, a successor finds the sequence. (L4)
             opening.keep_sequence(last, Some(self.places_segment.number())).and_then(|()| opening.run(last))
         } else {

@@ -110,6 +110,18 @@ impl fmt::Display for Rate {
     }
 }
 
+/// What [`Publisher::set_content`](crate::Publisher::set_content) did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ContentChange {
+    /// Nothing: it was so already.
+    None,
+    /// The next frames are so, in the slots that there are.
+    InPlace,
+    /// A new epoch of the stream was begun, whose slots have room for them. Subscribers move there by themselves.
+    NewEpoch,
+}
+
 /// How many slots a stream has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Slots {
@@ -169,8 +181,10 @@ pub enum Prefault {
 pub struct StreamOptions {
     /// What the stream is made of.
     pub backend: Backend,
-    /// What the frames are.
+    /// What the frames are, to begin with: [`Publisher::set_content`](crate::Publisher::set_content) changes it.
     pub content: Content,
+    /// Streams of images: least room of a slot, in bytes, so that images of up to this size need no new epoch; 0: that of `content`.
+    pub capacity_bytes: u32,
     /// Nominal rate, for those who want to know; nothing enforces it.
     pub rate: Option<Rate>,
     /// Newest frames that can be acquired (1 = latest only).
@@ -205,6 +219,7 @@ impl StreamOptions {
         Self {
             backend: Backend::default(),
             content,
+            capacity_bytes: 0,
             rate: None,
             history: 1,
             slots: Slots::default(),

@@ -6,15 +6,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::clock::now_ns;
-use crate::error::{LoanError, OpenError, PlaceHolder};
+use crate::error::{LoanError, OpenError, PlaceHolder, SetContentError};
 use crate::fate::{Event, Fate};
 use crate::format::ImageShape;
 use crate::geometry::Geometry;
-use crate::layout::{FrameInfo, Place, UserBytes};
+use crate::layout::{FrameInfo, Place, PublisherStats, UserBytes};
 use crate::lifecycle::{self, OwnedStream};
 use crate::memory::FramesMemory;
 use crate::name::StreamName;
-use crate::options::{Content, OnFull, OnStuck, StreamOptions};
+use crate::options::{Content, ContentChange, OnFull, OnStuck, StreamOptions};
 use crate::place::{holders, holding};
 use crate::process::Process;
 use crate::slots::{self, Blocked, PlaceSet, SlotLedger};
@@ -78,10 +78,7 @@ impl Publisher {
         if ledger.ring(words, stream.places_view.places()) {
             wait::wake_all(&words.control.futex);
         }
-        let mut template = FrameInfo { len: options.content.capacity_bytes() as u64, ..FrameInfo::default() };
-        if let Content::Image(shape) = &options.content {
-            set_shape(&mut template, shape);
-        }
+        let template = template(&options.content);
         let process = stream.frames.process();
         let prepared = vec![false; stream.frames_view.geometry().slots].into();
         let publisher = Self {
@@ -106,7 +103,7 @@ impl Publisher {
         &self.name
     }
 
-    /// What the stream was opened with.
+    /// What the stream was opened with, but for what was changed since: its content, and the room for that.
     pub fn options(&self) -> &StreamOptions {
         &self.options
     }
@@ -156,17 +153,93 @@ impl Publisher {
         if self.stream.is_intact() {
             return Ok(());
         }
+        self.begin_epoch(self.options.clone())
+            .map_err(|source| LoanError::LeaseLost { stream: self.name.clone(), source: Arc::new(source) })
+    }
+
+    /// Goes on in a new epoch with these options.
+    fn begin_epoch(&mut self, options: StreamOptions) -> Result<(), OpenError> {
         let last = self.ledger.next_sequence() - 1;
-        let stream = self.stream.renew(&self.name, &self.options, last).map_err(|source| {
-            // Not ours any more, or not now: every loan shall say so.
+        let stream = self.stream.renew(&self.name, &options, last).inspect_err(|_| {
+            // What there is may not be ours any more, or not whole: every loan shall look, and say so.
             self.look_is_due = true;
-            LoanError::LeaseLost { stream: self.name.clone(), source: Arc::new(source) }
         })?;
         // The new epoch has taken the old one's place; nothing of that is ours to close.
-        let publisher = Self::on(stream, &self.name, &self.options);
-        let old = std::mem::replace(self, publisher);
+        let publisher = Self::on(stream, &self.name, &options);
+        let mut old = std::mem::replace(self, publisher);
+        self.counters_go_on(old.stream.frames_view.stats());
+        self.evicted = std::mem::take(&mut old.evicted);
         old.leave();
         Ok(())
+    }
+
+    /// The stream goes on, and with it what is counted of it.
+    fn counters_go_on(&self, before: &PublisherStats) {
+        let now = self.stream.frames_view.stats();
+        for (count, before) in [
+            (&now.refused, &before.refused),
+            (&now.abandoned, &before.abandoned),
+            (&now.late, &before.late),
+            (&now.waits, &before.waits),
+            (&now.waited_ns, &before.waited_ns),
+            (&now.evicted, &before.evicted),
+        ] {
+            count.fetch_add(before.load(Relaxed), Relaxed);
+        }
+    }
+
+    /// Changes what the next frames are, while the stream goes on: for a camera that switches its mode, say.
+    ///
+    /// Where they fit the slots ([`StreamOptions::capacity_bytes`] makes room beforehand), the next loan begins as this, and that
+    /// is all. Where they do not, a new epoch begins, with larger slots, behind the last sequence: subscribers take what they
+    /// had not, then move there by themselves, and what they hold stays as it is. Lossless ones are waited for meanwhile.
+    ///
+    /// Slots never become smaller, so going back to a smaller size is quick. A late joiner's
+    /// [`content`](crate::Subscriber::content) is what the epoch began with; each frame says itself [what it is](crate::Frame::shape).
+    ///
+    /// ```no_run
+    /// # use framebus::{Content, ImageShape, PixelFormat, Publisher};
+    /// # fn switch(camera: &mut Publisher) -> Result<(), Box<dyn std::error::Error>> {
+    /// camera.set_content(Content::Image(ImageShape::new(1920, 1080, PixelFormat::Bgr8)?))?;
+    /// camera.loan()?.publish(); // 1920 × 1080
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`SetContentError`]: there is no memory for larger slots, say. The stream goes on as it was.
+    pub fn set_content(&mut self, content: Content) -> Result<ContentChange, SetContentError> {
+        if !self.process.is_current() {
+            return Err(SetContentError::Forked { stream: self.name.clone() });
+        }
+        if content == self.options.content {
+            return Ok(ContentChange::None);
+        }
+        let capacity = self.geometry().slot_capacity;
+        let fits = match (&self.options.content, &content) {
+            (Content::Image(_), Content::Image(_)) | (Content::Bytes { .. }, Content::Bytes { .. }) => {
+                (1..=capacity).contains(&content.capacity_bytes())
+            }
+            _ => false,
+        };
+        if fits {
+            if let Content::Image(_) = content {
+                // Should the stream have to begin anew, it shall not lose its room.
+                self.options.capacity_bytes = self.options.capacity_bytes.max(capacity as u32);
+            }
+            self.template = template(&content);
+            self.prepared.fill(false);
+            self.options.content = content;
+            return Ok(ContentChange::InPlace);
+        }
+        let options = StreamOptions { content, ..self.options.clone() };
+        match self.begin_epoch(options.clone()) {
+            Ok(()) => Ok(ContentChange::NewEpoch),
+            Err(source) => {
+                let (stream, from, to) = (self.name.clone(), self.options.content.clone(), options.content);
+                Err(SetContentError::Refused { stream, from, to, source })
+            }
+        }
     }
 
     /// Makes the next loan look whether the stream is intact, as it does once a second anyway.
@@ -334,9 +407,18 @@ impl Publisher {
 impl Drop for Publisher {
     fn drop(&mut self) {
         if self.process.is_current() && !self.options.persist {
-            self.stream.close();
+            self.stream.close(&self.name);
         }
     }
+}
+
+/// What a frame of this content begins as.
+fn template(content: &Content) -> FrameInfo {
+    let mut info = FrameInfo { len: content.capacity_bytes() as u64, ..FrameInfo::default() };
+    if let Content::Image(shape) = content {
+        set_shape(&mut info, shape);
+    }
+    info
 }
 
 fn set_shape(info: &mut FrameInfo, shape: &ImageShape) {
@@ -366,7 +448,7 @@ pub struct PublisherCounters {
 }
 
 impl PublisherCounters {
-    pub(crate) fn read(stats: &crate::layout::PublisherStats) -> Self {
+    pub(crate) fn read(stats: &PublisherStats) -> Self {
         Self {
             refused: stats.refused.load(Relaxed),
             abandoned: stats.abandoned.load(Relaxed),
@@ -425,7 +507,7 @@ impl Loan<'_> {
         self.info_mut()
     }
 
-    /// Sets the number of payload bytes; it begins as the stream's capacity.
+    /// Sets the number of payload bytes; it begins as that of the stream's content.
     ///
     /// # Panics
     /// Where `bytes` is larger than the [capacity](Self::capacity_bytes).
@@ -434,7 +516,8 @@ impl Loan<'_> {
         self.custom_info().len = bytes as u64;
     }
 
-    /// Gives this frame another shape than the stream's; its bytes must fit the slot.
+    /// Gives this frame alone another shape than the stream's; its bytes must fit the slot. [`Publisher::set_content`] is for all that
+    /// follow, of any size.
     ///
     /// # Panics
     /// Where the frame is larger than the [capacity](Self::capacity_bytes).

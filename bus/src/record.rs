@@ -161,13 +161,21 @@ impl<T: Record> RecordSubscriber<T> {
                 .map_err(|source| AcquireError::Follow { stream, source: Box::new(source) })?;
             self.checked_epoch = self.subscriber.epoch();
         }
-        Ok(frame.filter(|frame| frame.len() == size_of::<T>()).map(|frame| RecordFrame { frame, record: PhantomData }))
+        match frame {
+            Some(frame) if frame.len() != size_of::<T>() => {
+                let (stream, from) = (self.subscriber.name().clone(), content_of::<T>());
+                let to = Content::Bytes { capacity: frame.len() as u32 };
+                Err(AcquireError::Changed { stream, from, to })
+            }
+            frame => Ok(frame.map(|frame| RecordFrame { frame, record: PhantomData })),
+        }
     }
 
     /// As [`Subscriber::latest`].
     ///
     /// # Errors
-    /// As there; [`AcquireError::Follow`] where the stream has become one of another type.
+    /// As there; [`AcquireError::Follow`] where the stream has become one of another type or size, which names both, each time until it
+    /// is one of `T` again; [`AcquireError::Changed`] where a single frame has not its size.
     pub fn latest(&mut self) -> Result<Option<RecordFrame<T>>, AcquireError> {
         let frame = self.subscriber.latest()?;
         self.wrap(frame)

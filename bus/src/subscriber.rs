@@ -45,6 +45,18 @@ pub enum Wait {
     Predict,
 }
 
+/// What a subscriber does when the stream's frames become others: of another shape, or in a new epoch of another content.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OnChange {
+    /// Goes on, and hands out whatever comes: each frame says itself [what it is](Frame::shape). For viewers.
+    #[default]
+    Follow,
+    /// Says so before the first frame that is different, by [`AcquireError::Changed`], and goes on with the call after that. For
+    /// programs that are made for one size, which end with the error, and for those that begin a new file, or load another model.
+    Tell,
+}
+
 /// What a subscriber wants.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -61,6 +73,8 @@ pub struct SubscriberOptions {
     pub lossless: bool,
     /// What it relies on: violations are counted, for all to see.
     pub contract: Contract,
+    /// What it does when the stream's frames become others.
+    pub on_change: OnChange,
     /// What others see this subscriber called, up to 31 bytes; empty: the program's name.
     pub label: String,
     /// How long to wait for a stream that is not there.
@@ -75,6 +89,7 @@ impl Default for SubscriberOptions {
             spin_budget_percent: DEFAULT_SPIN_BUDGET_PERCENT,
             lossless: false,
             contract: Contract::default(),
+            on_change: OnChange::default(),
             label: String::new(),
             patience: Duration::ZERO,
         }
@@ -119,6 +134,8 @@ pub struct Subscriber {
     /// What stands in the place's cursor, but for an eviction.
     cursor: u64,
     epoch: u64,
+    /// With [`OnChange::Tell`]: what the caller knows the frames to be.
+    known: Option<Content>,
     /// When to look whether the stream is still found by its name, while waits are in vain; `CLOCK_MONOTONIC` ns.
     next_look: Option<u64>,
     /// With [`Wait::Predict`].
@@ -157,10 +174,14 @@ impl Subscriber {
             accounts,
             cursor: NOT_LOSSLESS,
             epoch: 0,
+            known: None,
             next_look: None,
             predictor,
         };
         subscriber.begin_epoch();
+        if subscriber.options.on_change == OnChange::Tell {
+            subscriber.known = Some(subscriber.content().clone());
+        }
         Ok(subscriber)
     }
 
@@ -169,7 +190,8 @@ impl Subscriber {
         &self.name
     }
 
-    /// What the stream carries, in its present epoch.
+    /// What the stream's present epoch began with. Images may have other shapes, which is for each [frame](Frame::shape) to say, but
+    /// they are images.
     pub fn content(&self) -> &Content {
         &self.attachment.content
     }
@@ -302,7 +324,10 @@ impl Subscriber {
         let word = &self.attachment.place().pins[pin];
         let slot = slots::pin_latest(self.attachment.words(), word).map_err(|_| self.overwritten())?;
         match slot {
-            Some(slot) => Ok(Some(self.finish(pin, slot, false)?)),
+            Some(slot) => {
+                self.tell_change(pin, slot)?;
+                Ok(Some(self.finish(pin, slot, false)?))
+            }
             None => Ok(None),
         }
     }
@@ -321,7 +346,10 @@ impl Subscriber {
         let word = &self.attachment.place().pins[pin];
         let slot = slots::pin_next(self.attachment.words(), word, wanted, first).map_err(|_| self.overwritten())?;
         match slot {
-            Some(slot) => Ok(Some(self.finish(pin, slot, true)?)),
+            Some(slot) => {
+                self.tell_change(pin, slot)?;
+                Ok(Some(self.finish(pin, slot, true)?))
+            }
             None => Ok(None),
         }
     }
@@ -472,6 +500,31 @@ impl Subscriber {
         AcquireError::Overwritten { stream: self.name.clone(), place: self.attachment.place_index }
     }
 
+    /// Says of a frame that is pinned, and not taken yet, that it is not what the one before was.
+    #[inline(always)]
+    fn tell_change(&mut self, pin: usize, slot: u16) -> Result<(), AcquireError> {
+        match self.known {
+            Some(_) => self.compare(pin, slot),
+            None => Ok(()),
+        }
+    }
+
+    #[inline(never)]
+    fn compare(&mut self, pin: usize, slot: u16) -> Result<(), AcquireError> {
+        let content = &self.attachment.content;
+        let shape = matches!(content, Content::Image(_)).then(|| Frame::shape_in(&self.attachment, slot)).flatten();
+        let found = shape.map(Content::Image);
+        let found = found.as_ref().unwrap_or(content);
+        if self.known.as_ref() == Some(found) {
+            return Ok(());
+        }
+        let to = found.clone();
+        slots::release(&self.attachment.place().pins[pin]);
+        self.attachment.tell_publisher();
+        let from = self.known.replace(to.clone()).unwrap_or_else(|| to.clone());
+        Err(AcquireError::Changed { stream: self.name.clone(), from, to })
+    }
+
     /// Accounts for an acquired frame, and hands it out.
     #[inline(always)]
     fn finish(&mut self, pin: usize, slot: u16, in_order: bool) -> Result<Frame, AcquireError> {
@@ -574,7 +627,14 @@ impl Subscriber {
         if let Some(predictor) = &mut self.predictor {
             predictor.begin_epoch(self.attachment.rate().map(|rate| rate.period_ns()));
         }
-        self.register();
+        if self.options.lossless && self.attachment.place().cursor.load(Relaxed) == EVICTED {
+            // Before we came here. The next acquisition says so.
+            self.cursor = self.wanted();
+        } else {
+            self.register();
+            // It may be waiting for this very thing.
+            self.attachment.tell_publisher();
+        }
         // Last of all: from here on the publisher counts us as there.
         self.accounts.begin_epoch(&self.attachment);
     }

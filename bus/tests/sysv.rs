@@ -26,6 +26,8 @@ mod observer;
 mod oracle;
 #[path = "both/predict.rs"]
 mod predict;
+#[path = "both/sizes.rs"]
+mod sizes;
 #[path = "both/stream.rs"]
 mod stream;
 #[path = "both/threads.rs"]

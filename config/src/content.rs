@@ -7,7 +7,7 @@ pub(crate) const IMAGE_KEYS: [&str; 4] = ["width", "height", "format", "stride"]
 pub(crate) const RECORD_KEYS: [&str; 2] = ["size", "type"];
 
 /// Most bytes of a frame, and of the name of a type.
-const MAX_FRAME_BYTES: u32 = 1 << 31;
+pub(crate) const MAX_FRAME_BYTES: u32 = 1 << 31;
 const MAX_TYPE_NAME_BYTES: usize = 63;
 
 /// Reads what the stream carries. A `type` without `size` becomes a record of 0 bytes.

@@ -11,11 +11,12 @@ use framebus::{
 use std::time::Duration;
 use toml::de::DeValue;
 
-pub(crate) const KEYS: [&str; 19] = [
+pub(crate) const KEYS: [&str; 20] = [
     "width",
     "height",
     "format",
     "stride",
+    "capacity_bytes",
     "type",
     "size",
     "rate_hz",
@@ -45,6 +46,7 @@ pub(crate) fn read(section: &mut Section<'_, '_>, memory_bytes: Option<u64>) -> 
     let known = content.is_some();
     let mut options = StreamOptions::new(content.unwrap_or(Content::Bytes { capacity: 1 }));
     options.rate = rate(section);
+    set(&mut options.capacity_bytes, capacity(section, known.then_some(&options.content)));
     set(&mut options.history, section.integer("history", 1, MAX_HISTORY));
     set(&mut options.slots, slots(section));
     set(&mut options.max_subscribers, section.integer("max_subscribers", 1, MAX_SUBSCRIBERS));
@@ -66,6 +68,25 @@ fn set<T>(option: &mut T, value: Option<T>) {
     if let Some(value) = value {
         *option = value;
     }
+}
+
+/// Room for images that are larger than those that the stream begins with.
+fn capacity(section: &mut Section<'_, '_>, content: Option<&Content>) -> Option<u32> {
+    const KEY: &str = "capacity_bytes";
+    let capacity = section.integer(KEY, 1, content::MAX_FRAME_BYTES)?;
+    let content = content?;
+    let least = content.capacity_bytes();
+    if !matches!(content, Content::Image(_)) {
+        let help = "records have the size of their type, bytes that of `size`; remove it";
+        section.refuse_key(KEY, format!("`{KEY}` is for images, and the stream carries {content}"), help);
+        return None;
+    }
+    if (capacity as usize) < least {
+        let help = format!("expected {least} at least: the largest frame that the stream may change to");
+        section.refuse(KEY, format!("{KEY} = {capacity} is too little for {content}, of {least} bytes"), help);
+        return None;
+    }
+    Some(capacity)
 }
 
 /// A number of frames a second, or a fraction such as `"30000/1001"`.

@@ -364,6 +364,24 @@ fn wait_ms_goes_with_waiting_only() {
 }
 
 #[test]
+fn a_capacity_is_for_images_and_not_less_than_one() {
+    assert_eq!(
+        mistakes_of_image("capacity_bytes = 5"),
+        [
+            "6:18 capacity_bytes = 5 is too little for images of 64 × 48 rgb8, of 9216 bytes | expected 9216 at least: the \
+             largest frame that the stream may change to"
+        ]
+    );
+    assert_eq!(
+        mistakes("[streams.front]\nsize = 8\ncapacity_bytes = 50\n"),
+        [
+            "3:1 `capacity_bytes` is for images, and the stream carries up to 8 bytes a frame | records have the size of \
+             their type, bytes that of `size`; remove it"
+        ]
+    );
+}
+
+#[test]
 fn a_spin_budget_goes_with_predict_only_and_has_a_range() {
     let help = "add wait = \"predict\", or remove `spin_budget_percent`";
     let wrong = [format!("6:1 `spin_budget_percent` needs wait = \"predict\" | {help}")];

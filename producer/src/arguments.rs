@@ -42,6 +42,10 @@ pub struct Arguments {
     #[arg(long, value_name = "PIXELS", help_heading = "Shape and rate")]
     pub height: Option<u32>,
 
+    /// pattern: change the size while running, as a camera does whose mode is switched: to the next of these each second, and round
+    #[arg(long, value_name = "WxH,…", value_delimiter = ',', value_parser = parse_size, help_heading = "Shape and rate")]
+    pub sizes: Vec<(u32, u32)>,
+
     /// Pixel format, rgb8 for instance [default: the config's or the source's]
     #[arg(long, value_name = "NAME", help_heading = "Shape and rate")]
     pub format: Option<PixelFormat>,
@@ -163,6 +167,11 @@ fn parse_rate(text: &str) -> Result<Rate, String> {
     rate.ok_or_else(|| "expected frames a second from 0.001 to 1000000, or a fraction like 30000/1001".to_owned())
 }
 
+fn parse_size(text: &str) -> Result<(u32, u32), String> {
+    let sides = text.split_once('x').and_then(|(width, height)| Some((width.parse().ok()?, height.parse().ok()?)));
+    sides.filter(|&(width, height)| width > 0 && height > 0).ok_or_else(|| "expected a size like 1920x1080".to_owned())
+}
+
 fn parse_slots(text: &str) -> Result<Slots, String> {
     match (text, text.parse()) {
         ("auto", _) => Ok(Slots::Auto),
@@ -206,6 +215,14 @@ mod tests {
         assert!(is_paced("p") && is_paced("p --source y4m:-") && !is_paced("p --unpaced"));
         assert!(!is_paced("p --source exec:x") && is_paced("p --source exec:x --rate 5"));
         assert!(!is_paced("p --source v4l2:/dev/video0 --rate 5"));
+    }
+
+    #[test]
+    fn sizes_are_a_list() {
+        assert_eq!(parse("p --sizes 1920x1080,320x240").unwrap().sizes, [(1920, 1080), (320, 240)]);
+        for wrong in ["", "0x1", "1x", "1920", "1x2,"] {
+            assert!(parse_size(wrong).is_err() || parse(&format!("p --sizes {wrong}")).is_err(), "{wrong}");
+        }
     }
 
     #[test]

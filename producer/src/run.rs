@@ -16,14 +16,15 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use framebus::{LoanError, OnFull, Publisher, now_ns};
+use framebus::{Content, ContentChange, LoanError, OnFull, Publisher, SetContentError, now_ns};
+use framebus_program::usage;
 
 use crate::arguments::Arguments;
 use crate::pace::{Lead, Pace};
 use crate::plan::Target;
 use crate::realtime;
-use crate::report::Reporter;
-use crate::source::{Arrival, Opening, Order, Source, Written};
+use crate::report::{Reporter, aside};
+use crate::source::{Arrival, Opening, Order, Source, SourceSpec, Written};
 use crate::stop::Stop;
 use crate::summary::Counts;
 
@@ -62,7 +63,14 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
         rate,
         start_over: arguments.start_over,
         mark: !arguments.no_mark,
+        sizes: arguments.sizes.clone(),
     };
+    if !order.sizes.is_empty() && !matches!(arguments.source, SourceSpec::Pattern(_)) {
+        return Err(usage!(
+            "can not use --sizes with --source {}: the source has sizes of its own; leave out --sizes",
+            arguments.source
+        ));
+    }
     source.prepare(&order)?;
     // Threads that shall not have this one's priority are there by now; the stream is not, should it be denied.
     let reporter = Reporter::start(&order.name, &counts, arguments.interval, arguments.json, &stop)?;
@@ -154,7 +162,7 @@ impl Producer {
             if self.source.arrive()? == Arrival::End {
                 break;
             }
-            let published = self.publish_one(pace.as_ref().filter(|_| is_ahead))?;
+            let published = self.follow_source()? && self.publish_one(pace.as_ref().filter(|_| is_ahead))?;
             if let Some(pace) = &mut pace {
                 let now = now_ns();
                 let behind = Duration::from_nanos(now.saturating_sub(pace.deadline_ns()));
@@ -164,6 +172,29 @@ impl Producer {
             }
         }
         Ok(())
+    }
+
+    /// Changes the stream with its source; false: that could not be, and the frame was consumed.
+    fn follow_source(&mut self) -> anyhow::Result<bool> {
+        let Some(shape) = self.source.shape() else { return Ok(true) };
+        match self.publisher.set_content(Content::Image(shape)) {
+            Ok(ContentChange::None) => Ok(true),
+            Ok(change) => {
+                let how = if change == ContentChange::NewEpoch { " in a new epoch" } else { "" };
+                let sequence = self.publisher.next_sequence();
+                let name = self.publisher.name();
+                aside(|| tracing::info!("stream {name} carries images of {shape} from frame {sequence} on{how}"));
+                Ok(true)
+            }
+            // It may have room for it later, or for the next frame: nothing that ends a camera.
+            Err(error @ SetContentError::Refused { .. }) => {
+                self.counts.note_trouble(format!("{:#}", anyhow::Error::new(error)));
+                self.counts.count_dropped();
+                self.source.skip()?;
+                Ok(false)
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Publishes the frame that has arrived, or consumes it; true: it was published. With a `pace`, it is ahead of that.

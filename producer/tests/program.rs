@@ -248,6 +248,66 @@ fn a_y4m_pipe_comes_out_byte_for_byte_however_slow_the_reader() {
 }
 
 #[test]
+fn a_y4m_pipe_in_which_another_video_begins_changes_the_stream() {
+    let name = stream("y4m-change");
+    let text = name.to_string();
+    let arguments = ["--stream", &text, "--source", "y4m:-", "--on-full", "wait", "--unpaced", "--json"];
+    let mut producer = Producer::start(&arguments);
+    let mut write = |width: usize, frames: usize| {
+        producer.write(format!("YUV4MPEG2 W{width} H2 F25:1 Cmono\n").as_bytes());
+        for _ in 0..frames {
+            producer.write(&[b"FRAME\n", vec![width as u8; width * 2].as_slice()].concat());
+        }
+    };
+    write(8, 2);
+    let mut viewer = attach(&name, true);
+    write(16, 2);
+    write(4, 1);
+    for (number, width) in [8, 8, 16, 16, 4].into_iter().enumerate() {
+        let frame = next(&mut viewer);
+        assert_eq!((frame.info().sequence, frame.info().width), (number as u64 + 1, width));
+        assert_eq!(*frame, vec![width as u8; width as usize * 2]);
+    }
+    let outcome = producer.outcome(true);
+    assert!(outcome.status.success(), "{}", outcome.errors);
+    assert_eq!((outcome.summary().published, viewer.epoch()), (5, 1), "going back to less takes no new epoch");
+}
+
+#[test]
+fn a_file_that_starts_over_begins_with_its_first_size_again() {
+    let name = stream("y4m-loop");
+    let text = name.to_string();
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    for width in [8, 16] {
+        let video = format!("YUV4MPEG2 W{width} H2 F25:1 Cmono\nFRAME\n{}", "x".repeat(width * 2));
+        file.write_all(video.as_bytes()).unwrap();
+    }
+    let source = format!("y4m:{}", file.path().display());
+    let arguments = ["--stream", &text, "--source", &source, "--loop", "--on-full", "wait", "--await-viewers", "1"];
+    let producer = Producer::start(&[&arguments[..], &["--rate", "500", "--frames", "6"]].concat());
+    let mut viewer = attach(&name, true);
+    for width in [8, 16, 8, 16, 8, 16] {
+        let frame = next(&mut viewer);
+        assert_eq!((frame.info().width, frame.len()), (width, width as usize * 2));
+    }
+    assert!(producer.outcome(false).status.success());
+}
+
+#[test]
+fn sizes_are_for_the_pattern_of_images() {
+    for (source, expected) in [("imu", "the source has sizes of its own"), ("pattern", "frames have 1 bytes")] {
+        let name = stream("sizes").to_string();
+        let arguments =
+            ["--stream", &name, "--source", source, "--sizes", "64x48,1x1", "--width", "8", "--height", "8"];
+        let arguments = if source == "imu" { &arguments[..6] } else { &arguments[..] };
+        let format: &[&str] = if source == "imu" { &[] } else { &["--format", "mono8"] };
+        let outcome = Producer::start(&[arguments, format].concat()).outcome(true);
+        assert_eq!(outcome.status.code(), Some(2), "{}", outcome.errors);
+        assert!(outcome.error().contains(expected), "{}", outcome.errors);
+    }
+}
+
+#[test]
 fn a_stream_that_waits_for_its_readers_waits_for_them_at_its_end_too() {
     let name = stream("end");
     let text = name.to_string();

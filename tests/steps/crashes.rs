@@ -145,6 +145,7 @@ survived! {
     a_creator_may_die_at_every_step: Publish;
     a_successor_may_die_at_every_step: TakeOver;
     a_publisher_that_changes_the_size_may_die_at_every_step: Resize;
+    a_living_publisher_that_changes_the_size_may_die_at_every_step: Grow;
     a_publisher_that_is_robbed_of_its_stream_may_die_at_every_step: Renew;
     a_subscriber_may_die_at_every_step: Read;
     a_sleeping_subscriber_may_die_at_every_step: Sleep;

@@ -78,6 +78,7 @@ survived! {
     a_creator_survives_every_failure: Publish;
     a_successor_survives_every_failure: TakeOver;
     a_publisher_that_changes_the_size_survives_every_failure: Resize;
+    a_living_publisher_that_changes_the_size_survives_every_failure: Grow;
     a_publisher_that_is_robbed_of_its_stream_survives_every_failure: Renew;
     a_subscriber_survives_every_failure: Read;
     a_sleeping_subscriber_survives_every_failure: Sleep;

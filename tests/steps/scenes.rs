@@ -30,6 +30,8 @@ pub enum Scene {
     TakeOver,
     /// Begins a new epoch of another size in a dead one's stream.
     Resize,
+    /// A publisher whose frames outgrow their slots while it lives, and become small again.
+    Grow,
     /// A publisher under whom everything is removed.
     Renew,
     /// Attaches, takes the newest frames and those in order, holds some, gives back, goes.
@@ -45,10 +47,11 @@ pub enum Scene {
 }
 
 impl Scene {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Publish,
         Self::TakeOver,
         Self::Resize,
+        Self::Grow,
         Self::Renew,
         Self::Read,
         Self::Sleep,
@@ -59,7 +62,7 @@ impl Scene {
 
     pub fn before(self) -> Before {
         match self {
-            Self::Publish | Self::Renew | Self::Follow => Before::Nothing,
+            Self::Publish | Self::Grow | Self::Renew | Self::Follow => Before::Nothing,
             Self::TakeOver | Self::Resize | Self::Remove => Before::Orphan,
             Self::Read | Self::Sleep => Before::Stream,
             Self::ReadAll => Before::WaitingStream,
@@ -86,6 +89,21 @@ impl Scene {
             Self::Resize => {
                 let mut publisher = open(5000)?;
                 publish(&mut publisher, tell)?;
+                close(publisher, tell);
+            }
+            Self::Grow => {
+                let mut publisher = open(64)?;
+                publish(&mut publisher, tell)?;
+                for (capacity, change) in [(5000, ContentChange::NewEpoch), (64, ContentChange::InPlace)] {
+                    match publisher.set_content(Content::Bytes { capacity }) {
+                        Ok(changed) => assert_eq!(changed, change),
+                        Err(error) => {
+                            publish(&mut publisher, tell).expect("it goes on as it was");
+                            return Err(causes(error));
+                        }
+                    }
+                    publish(&mut publisher, tell)?;
+                }
                 close(publisher, tell);
             }
             Self::Renew => {
@@ -161,6 +179,13 @@ fn close(publisher: Publisher, tell: &mut dyn FnMut(Event)) {
 
 fn text(error: impl std::fmt::Display) -> String {
     error.to_string()
+}
+
+fn causes(error: SetContentError) -> String {
+    match error {
+        SetContentError::Refused { ref source, .. } => format!("{error}: {source}"),
+        error => error.to_string(),
+    }
 }
 
 fn options(backend: &Backend, capacity: u32) -> StreamOptions {

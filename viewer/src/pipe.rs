@@ -3,6 +3,8 @@
 //! y4m (YUV4MPEG2) is one text line, then each frame as `FRAME\n` and its planes without padding. i420, mono8 and mono16
 //! frames lie in memory as they go out; nv12, yuyv and the rgb formats are converted to i420 first. raw is the payload
 //! without padding, and nothing else.
+//!
+//! Neither can say that frames become others: where they do, the pipe ends, and the viewer with an error.
 
 use crate::arguments::PipeFormat;
 use anyhow::{Context, bail};
@@ -59,6 +61,9 @@ impl<W: Write> Pipe<W> {
     ) -> anyhow::Result<Option<String>> {
         match (self.format, view) {
             (PipeFormat::Raw, None) => {
+                if let Some(shape) = self.shape {
+                    bail!(changed(&format!("images of {shape}"), "frames that are no images"));
+                }
                 self.out.write_all(bytes).context("writing to the pipe")?;
                 let is_new = !std::mem::replace(&mut self.told_of_bytes, true);
                 let what = "bytes of no images, one frame after the other and nothing between them";
@@ -71,7 +76,14 @@ impl<W: Write> Pipe<W> {
     }
 
     fn write_raw(&mut self, view: ImageView<'_>, rate: Option<Rate>) -> anyhow::Result<Option<String>> {
-        let is_new = !self.shape.is_some_and(|shape| is_same_picture(&shape, &view.shape()));
+        let is_new = match self.shape {
+            Some(shape) if is_same_picture(&shape, &view.shape()) => false,
+            Some(shape) => bail!(changed(&format!("images of {shape}"), &format!("images of {}", view.shape()))),
+            None if self.told_of_bytes => {
+                bail!(changed("frames that are no images", &format!("images of {}", view.shape())))
+            }
+            None => true,
+        };
         self.shape = Some(view.shape());
         write_pieces(&mut self.out, pieces(view)).context("writing to the pipe")?;
         Ok(is_new
@@ -82,11 +94,7 @@ impl<W: Write> Pipe<W> {
         let mut remarks = Vec::new();
         match self.shape {
             Some(shape) if is_same_picture(&shape, &view.shape()) => {}
-            Some(shape) => bail!(
-                "the stream changed from images of {shape} to images of {}, and y4m can not: start again for the new \
-                 ones, or use --pipe raw",
-                view.shape()
-            ),
+            Some(shape) => bail!(changed(&format!("images of {shape}"), &format!("images of {}", view.shape()))),
             None => {
                 let header = y4m_header(&view.shape(), rate)?;
                 self.out.write_all(header.as_bytes()).context("writing to the pipe")?;
@@ -111,6 +119,14 @@ impl<W: Write> Pipe<W> {
         write_pieces(&mut self.out, frame).context("writing to the pipe")?;
         Ok((!remarks.is_empty()).then(|| remarks.join("\n")))
     }
+}
+
+/// Whoever reads the pipe was told once what comes, and would take the new frames for old ones.
+fn changed(from: &str, to: &str) -> String {
+    format!(
+        "the stream changed from {from} to {to}, and a pipe can not say so: start again for the new ones, or record them \
+         (--record), each in its size"
+    )
 }
 
 /// Whether readers can not tell one from the other: the stride does not go out.

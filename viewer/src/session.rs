@@ -22,6 +22,9 @@ use std::time::{Duration, Instant};
 /// The longest wait without a look around.
 const SLICE: Duration = Duration::from_millis(100);
 
+/// Least time between two words on what the frames are.
+const CHANGE_SAID_EVERY: Duration = Duration::from_secs(1);
+
 /// What happens to each frame.
 pub(crate) struct Tasks {
     pub verifier: Option<Verifier>,
@@ -62,7 +65,10 @@ pub(crate) struct Session<'a> {
     next_interval: Instant,
     next_beat: Instant,
     producer_is_there: bool,
-    content: Content,
+    /// What was said last of the frames; `None` before the first.
+    content: Option<Content>,
+    /// When that may be said again.
+    next_remark: Instant,
 }
 
 impl<'a> Session<'a> {
@@ -86,7 +92,8 @@ impl<'a> Session<'a> {
             next_interval: begun + arguments.interval,
             next_beat: begun,
             producer_is_there: true,
-            content: subscriber.content().clone(),
+            content: None,
+            next_remark: begun,
             arguments,
             status,
             stop,
@@ -98,7 +105,7 @@ impl<'a> Session<'a> {
             begun,
             begun_ns,
         };
-        let content = &session.content;
+        let content = session.subscriber.content();
         tracing::debug!(stream = session.stream, %content, geometry = ?session.subscriber.geometry(), "attached");
         if arguments.mode == Mode::Every && !session.subscriber.is_lossless() {
             session.say(&format!(
@@ -256,6 +263,7 @@ impl<'a> Session<'a> {
         let info = frame.info();
         let latency_ns = (info.publish_ns >= self.begun_ns).then(|| acquired_ns.saturating_sub(info.publish_ns));
         self.figures.saw(info.sequence, info.capture_ns, acquired_ns, latency_ns);
+        self.note_content(frame);
         self.note_changes(info.sequence)?;
         Ok(())
     }
@@ -319,6 +327,21 @@ impl<'a> Session<'a> {
         self.status.say(&format!("the producer of {} {what}; waiting for the next one", self.stream));
     }
 
+    /// Says that the frames are others than before; at most once a second, should they change all the time.
+    fn note_content(&mut self, frame: &Frame) {
+        let declared = self.subscriber.content();
+        let shape = matches!(declared, Content::Image(_)).then(|| frame.shape()).flatten().map(Content::Image);
+        let found = shape.as_ref().unwrap_or(declared);
+        if self.content.as_ref() == Some(found) || (self.content.is_some() && Instant::now() < self.next_remark) {
+            return;
+        }
+        let found = found.clone();
+        if let Some(before) = self.content.replace(found.clone()) {
+            self.next_remark = Instant::now() + CHANGE_SAID_EVERY;
+            self.say(&format!("stream {} carries {found} now, after {before}", self.stream));
+        }
+    }
+
     /// Says what is new about the stream that a new frame came from.
     fn note_changes(&mut self, sequence: u64) -> Result<(), UsageError> {
         if !self.producer_is_there {
@@ -335,10 +358,6 @@ impl<'a> Session<'a> {
         self.figures.epochs = self.subscriber.epoch();
         let content = self.subscriber.content();
         tracing::debug!(stream = self.stream, %content, geometry = ?self.subscriber.geometry(), "moved");
-        if *content != self.content {
-            let (content, before) = (content.clone(), std::mem::replace(&mut self.content, content.clone()));
-            self.say(&format!("stream {} carries {content} now, after {before}", self.stream));
-        }
         check_held(&self.subscriber, self.arguments.hold_frames)
     }
 }

@@ -414,8 +414,8 @@ fn a_y4m_pipe_ends_when_the_size_changes() {
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(
         stderr(&output),
-        "error: the stream changed from images of 32 × 24 mono8 to images of 64 × 48 mono8, and y4m can not: start again \
-         for the new ones, or use --pipe raw\n"
+        "error: the stream changed from images of 32 × 24 mono8 to images of 64 × 48 mono8, and a pipe can not say so: \
+         start again for the new ones, or record them (--record), each in its size\n"
     );
 }
 

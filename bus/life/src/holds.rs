@@ -65,6 +65,26 @@ fn a_stream_stays_where_another_geometry_can_not_be_had() {
 }
 
 #[test]
+fn a_living_publisher_changes_the_size_and_two_processes_are_killed() {
+    Scenario::of(&[Process::opener(A, 2), opener_a(), subscriber()]).resizes().kills(2).holds();
+}
+
+#[test]
+fn a_change_of_size_fails_at_any_call_that_needs_memory() {
+    Scenario::of(&[Process::opener(A, 2), subscriber()]).resizes().kills(1).failures(2).holds();
+}
+
+#[test]
+fn a_stream_goes_on_where_there_is_no_memory_for_larger_frames() {
+    Scenario::of(&[Process::opener(A, 2), subscriber()]).resizes().kills(1).no_memory_for(B).holds();
+}
+
+#[test]
+fn the_set_is_removed_under_a_publisher_that_changes_the_size() {
+    Scenario::of(&[Process::opener(A, 2), subscriber()]).resizes().kills(1).set_removals(1).holds();
+}
+
+#[test]
 fn the_set_is_removed_under_two_openers() {
     Scenario::of(&[opener_a(), opener_b()]).kills(1).set_removals(1).holds();
 }

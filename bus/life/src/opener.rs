@@ -133,7 +133,7 @@ impl Opener {
 
     pub(crate) fn choices(&self) -> u8 {
         match self.pc {
-            Pc::Publish(publisher::Pc::Rest) => 4,
+            Pc::Publish(publisher::Pc::Rest) => 5,
             Pc::Create(_) | Pc::Open(Open::Blank) => 2,
             Pc::Open(_) | Pc::Unwind(_) | Pc::Publish(_) => 1,
             Pc::Done => 0,

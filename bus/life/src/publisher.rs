@@ -1,9 +1,9 @@
-//! An opener that publishes: frames, the once-a-second look, and its end. `publisher.rs`, `OwnedStream::{close,
+//! An opener that publishes: frames, the once-a-second look, a change of size, and its end. `publisher.rs`, `OwnedStream::{close,
 //! is_intact, renew}`.
 
 use crate::checks::Check;
 use crate::create;
-use crate::kernel::{Key, PUBLISHER, State};
+use crate::kernel::{Geometry, Header, Key, PUBLISHER, State};
 use crate::opener::{Keeping, Open, Opener, Own, Pc as OpenerPc};
 use crate::rules::Fault;
 use crate::world::Turn;
@@ -85,21 +85,32 @@ fn rest(turn: &mut Turn<'_>, opener: &mut Opener, choice: u8) -> Option<&'static
         3 if turn.rules.looks_at_segments
             && (kernel.find(Key::Frames), kernel.find(Key::Places)) != (own.frames, own.places) =>
         {
-            (opener.set, opener.lease, opener.base) = (own.lease, own.lease, opener.last());
-            (opener.named, opener.keeping) = (own.places, Keeping::Renewal);
-            opener.pc = OpenerPc::Create(create::Pc::FindLeftover);
+            renew(opener);
             Some("renew: a segment is not under its key")
+        }
+        4 if turn.rules.resizes && opener.geometry == Geometry::A && kernel.set_exists(own.lease) => {
+            opener.geometry = Geometry::B;
+            renew(opener);
+            Some("set_content: the frames have outgrown their slots")
         }
         _ => None,
     }
+}
+
+fn renew(opener: &mut Opener) {
+    let own = opener.own;
+    (opener.set, opener.lease, opener.base) = (own.lease, own.lease, opener.last());
+    (opener.named, opener.keeping) = (own.places, Keeping::Renewal);
+    opener.pc = OpenerPc::Create(create::Pc::FindLeftover);
 }
 
 fn go_on(turn: &mut Turn<'_>, opener: &mut Opener, pc: Pc) -> &'static str {
     let Own { frames, next_sequence, .. } = opener.own;
     match pc {
         Pc::LookForOwn => {
-            // Every loan says so, and tries again.
+            // Every loan looks again, and where a change of size has failed, goes on with what there was.
             opener.own.look_is_due = true;
+            opener.geometry = turn.world.kernel.at(frames).geometry;
             let found = turn.world.kernel.find(Key::Frames) == frames;
             go(opener, if found { Pc::Rest } else { Pc::EndOld });
             "renew: has failed, and looks for its frames"
@@ -140,15 +151,30 @@ fn close(turn: &mut Turn<'_>, opener: &mut Opener, pc: Pc) -> &'static str {
             "close: state CLOSED"
         }
         Pc::ClosePlaces => {
-            if turn.world.kernel.find(Key::Places) == places {
-                turn.remove_segment(places);
+            let kernel = &turn.world.kernel;
+            let found = kernel.find(Key::Places);
+            // What a failed renewal left.
+            let is_ours = kernel.get(found).is_some_and(|found| found.header == Header::Written);
+            if found == places || (is_ours && kernel.set_exists(lease)) {
+                turn.remove_segment(found);
             }
             go(opener, Pc::CloseFrames);
             "close: removes the places"
         }
         Pc::CloseFrames => {
-            if turn.world.kernel.find(Key::Frames) == frames {
-                turn.remove_segment(frames);
+            let kernel = &turn.world.kernel;
+            let found = kernel.find(Key::Frames);
+            // What a failed renewal left.
+            let is_unfinished = kernel.get(found).is_some_and(|found| {
+                found.header == Header::Written && matches!(found.state, State::None | State::Creating)
+            });
+            let is_remains = is_unfinished && kernel.set_exists(lease);
+            if is_remains {
+                // What carried the stream on: its life ends with it.
+                turn.world.history.seen = 0;
+            }
+            if found == frames || is_remains {
+                turn.remove_segment(found);
             }
             let kept = turn.rules.has(Fault::SetKeptAtClose);
             go(opener, if set_first || kept { Pc::Detach } else { Pc::CloseSet });

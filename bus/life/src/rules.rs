@@ -28,6 +28,8 @@ pub(crate) struct Rules {
     pub no_memory_for: Option<Geometry>,
     /// Whether a publisher may leave its stream there (`persist`).
     pub persist: bool,
+    /// Whether a publisher may change from geometry A to B while it lives (`set_content`).
+    pub resizes: bool,
     /// Whether the once-a-second look also asks if the segments are still under their keys.
     pub looks_at_segments: bool,
     /// Whether the checks make no allowance for who was robbed of its set and has not noticed.

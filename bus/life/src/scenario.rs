@@ -42,6 +42,11 @@ impl Scenario {
         self
     }
 
+    pub(crate) fn resizes(mut self) -> Self {
+        self.rules.resizes = true;
+        self
+    }
+
     pub(crate) fn set_removals(mut self, set_removals: u8) -> Self {
         self.rules.budget.set_removals = set_removals;
         self

@@ -309,7 +309,8 @@ impl Watched {
         if self.subscriber.is_behind_here()? {
             return Ok(true);
         }
-        let has_moved = lock(&self.registration.watch).has_moved;
+        // Of the epoch that the watch knows: the subscriber may be further already.
+        let has_moved = self.epoch == self.subscriber.epoch() && lock(&self.registration.watch).has_moved;
         if has_moved || !self.subscriber.is_ready() {
             self.subscriber.follow(Instant::now())?;
         }

@@ -22,21 +22,28 @@ const AHEAD: usize = 4;
 const SLICE: Duration = Duration::from_millis(100);
 
 /// Where the thread puts its frames; nobody takes them any more where that fails.
-pub(crate) type Frames = Sender<anyhow::Result<Vec<u8>>>;
+pub(crate) type Frames = Sender<anyhow::Result<Picture>>;
+
+/// A frame as the stream wants it.
+#[derive(Debug)]
+pub(crate) struct Picture {
+    pub(crate) shape: ImageShape,
+    pub(crate) bytes: Vec<u8>,
+}
 
 /// Frames that are decoded ahead.
 #[derive(Debug)]
 pub(crate) struct Decoded {
     stop: Stop,
     /// Frames as the stream wants them; `None` before `start`.
-    frames: Option<Receiver<anyhow::Result<Vec<u8>>>>,
+    frames: Option<Receiver<anyhow::Result<Picture>>>,
     /// The frame that has arrived.
-    frame: Vec<u8>,
+    frame: Option<Picture>,
 }
 
 impl Decoded {
     pub(crate) fn new(stop: &Stop) -> Self {
-        Self { stop: stop.clone(), frames: None, frame: Vec::new() }
+        Self { stop: stop.clone(), frames: None, frame: None }
     }
 
     /// Starts the thread; it ends with `decode`, and the frames with it.
@@ -55,7 +62,7 @@ impl Decoded {
         while !self.stop.is_due() {
             match frames.recv_timeout(SLICE) {
                 Ok(frame) => {
-                    self.frame = frame?;
+                    self.frame = Some(frame?);
                     return Ok(Arrival::Frame);
                 }
                 Err(RecvTimeoutError::Timeout) => {}
@@ -66,11 +73,18 @@ impl Decoded {
     }
 
     pub(crate) fn write(&mut self, bytes: &mut [u8]) {
-        bytes.copy_from_slice(&self.frame);
+        if let Some(frame) = &self.frame {
+            bytes.copy_from_slice(&frame.bytes);
+        }
     }
 
     pub(crate) fn skip(&mut self) {
-        self.frame.clear();
+        self.frame = None;
+    }
+
+    /// The shape of the frame that has arrived.
+    pub(crate) fn shape(&self) -> Option<ImageShape> {
+        self.frame.as_ref().map(|frame| frame.shape)
     }
 }
 
@@ -92,15 +106,16 @@ pub(crate) fn shape_of_stream(order: &Order, source: &str) -> anyhow::Result<Ima
     Ok(shape)
 }
 
-/// Refuses `what` where it has not the stream's size: pictures are converted, and not scaled.
+/// Refuses `what`, the first picture, where it has not the size that the stream is to begin with: pictures are converted, and not
+/// scaled.
 pub(crate) fn check_size(what: impl fmt::Display, found: (u32, u32), shape: &ImageShape) -> anyhow::Result<()> {
     let (width, height) = found;
     if found == (shape.width(), shape.height()) {
         return Ok(());
     }
     Err(usage!(
-        "can not publish {what}: it is {width} × {height}, the stream {} × {}; all images must have the stream's size: \
-         scale it, change the config, or give --width {width} --height {height}",
+        "can not publish {what}: it is {width} × {height}, the stream begins with {} × {}: scale it, change the config, or give \
+         --width {width} --height {height}",
         shape.width(),
         shape.height()
     ))
@@ -117,11 +132,16 @@ const CONVERTIBLE: [PixelFormat; 7] = [
     PixelFormat::DepthF32,
 ];
 
-/// A picture in the stream's format and shape, whose size it has.
-pub(crate) fn frame_of(picture: DynamicImage, shape: &ImageShape) -> Vec<u8> {
+/// A picture in the stream's format; in its shape, too, where it has the size that the stream began with.
+pub(crate) fn frame_of(picture: DynamicImage, stream: &ImageShape) -> anyhow::Result<Picture> {
+    let (width, height) = (picture.width(), picture.height());
+    let shape = match (width, height) == (stream.width(), stream.height()) {
+        true => *stream,
+        false => ImageShape::new(width, height, stream.format())?,
+    };
     let samples = convert(picture, shape.format());
     if shape.is_tight() {
-        return samples;
+        return Ok(Picture { shape, bytes: samples });
     }
     let mut frame = vec![0; shape.frame_bytes()];
     for plane in shape.planes() {
@@ -129,7 +149,7 @@ pub(crate) fn frame_of(picture: DynamicImage, shape: &ImageShape) -> Vec<u8> {
             frame[plane.row(row)].copy_from_slice(samples);
         }
     }
-    frame
+    Ok(Picture { shape, bytes: frame })
 }
 
 /// The image's pixels in a format of `CONVERTIBLE`, without padding.

@@ -8,8 +8,9 @@
 //!            ┌────────── pause: 100 ms, doubled up to 5 s ─────────┐
 //!            ▼                                                     │ output ended, or makes no sense
 //!   start the command ─► header, or none ─► frame ─► frame ─► half a frame: abandoned
-//!                            │ another shape than before: an error
 //! ```
+//! It may come back with another size: the stream changes with it. Frames without a header have the size that they had.
+//!
 //! A frame is published when it comes, so nothing piles up in the pipe and the newest is what viewers see. With
 //! `--rate` the command is slowed down instead, by its full pipe: good for a file, bad for a camera.
 
@@ -18,18 +19,15 @@ use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use framebus::ImageShape;
+use framebus::{Content, ImageShape};
 
 use super::again::{self, Again};
 use super::group::Group;
 use super::input::{Ended, Input};
 use super::raw::Raw;
-use super::y4m::Y4m;
+use super::y4m::{HEADER_BEGIN, Y4m};
 use super::{Arrival, CutOff, Opening, Order, Told, Written};
 use crate::report::aside;
-
-/// What y4m video begins with.
-const Y4M_BEGIN: &[u8] = b"YUV4MPEG2 ";
 
 /// A command whose output has ended gets so long to end itself, so that its own exit code is what is told.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -146,21 +144,24 @@ impl Exec {
         }
         let begun = self.command.begin()?;
         let Some((group, mut video)) = self.command.settle(begun)? else { return Ok(false) };
-        let (before, after) = (self.told().shape, video.told().shape);
-        if before != after {
-            anyhow::bail!(
-                "{} came back with {}, it had {} before: a stream keeps its shape while it lives; start this producer \
-                 anew, or have the command write one shape always",
-                self.command.label,
-                shape_in_words(after),
-                shape_in_words(before)
-            );
-        }
-        if let Some(order) = &self.order {
+        if let Some(order) = &mut self.order {
+            if let Some(shape) = video.told().shape
+                && self.video.told().shape != Some(shape)
+            {
+                order.content = Content::Image(shape);
+            }
             video.prepare(order)?;
         }
         (self.group, self.video) = (group, video);
         Ok(true)
+    }
+
+    /// The shape of the frame that has arrived, as it is written; `None` where it is not known.
+    pub(crate) fn shape(&self) -> Option<ImageShape> {
+        match &self.video {
+            Video::Y4m(video) => Some(video.shape()),
+            Video::Raw(_) => None,
+        }
     }
 }
 
@@ -202,14 +203,15 @@ impl Command {
             .with_context(|| format!("can not start /bin/sh for {}", self.label))?;
         let name = format!("the output of {}", self.label);
         let mut input = Input::from_pipe(OwnedFd::from(out).into(), name, &self.opening.stop);
-        Ok(match input.begins_with(Y4M_BEGIN)? {
+        Ok(match input.begins_with(HEADER_BEGIN)? {
             Ended::Stopped => Begun::Stopped,
             Ended::Short(0) => Begun::Ended(group, "it wrote nothing".to_owned()),
             Ended::Short(_) => Begun::Video(group, Video::Raw(Raw::open(input))),
             Ended::Whole => match Y4m::open(input) {
                 Ok(Some(video)) => Begun::Video(group, Video::Y4m(Box::new(video))),
                 Ok(None) => Begun::Stopped,
-                Err(error) if error.is::<CutOff>() => Begun::Ended(group, error.to_string()),
+                // What gave a picture once, and is to be started again, is not given up.
+                Err(error) if error.is::<CutOff>() || self.any => Begun::Ended(group, error.to_string()),
                 Err(error) => return Err(error),
             },
         })
@@ -282,10 +284,6 @@ fn in_words(status: ExitStatus) -> String {
         (None, Some(signal)) => format!("signal {signal}"),
         (None, None) => status.to_string(),
     }
-}
-
-fn shape_in_words(shape: Option<ImageShape>) -> String {
-    shape.map_or_else(|| "frames without a y4m header".to_owned(), |shape| shape.to_string())
 }
 
 #[cfg(test)]

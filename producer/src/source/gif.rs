@@ -106,14 +106,13 @@ fn decode_all(path: &Path, shape: &ImageShape, start_over: bool, frames: &Frames
 
 /// Decodes the file; true: there were frames, and somebody took all of them.
 fn decode_once(path: &Path, shape: &ImageShape, frames: &Frames) -> anyhow::Result<bool> {
+    // Somebody may have written another file meanwhile, of another size.
     let decoder = decoder(path)?;
-    // Somebody may have written another file meanwhile.
-    let (found, expected) = (decoder.dimensions(), (shape.width(), shape.height()));
-    anyhow::ensure!(found == expected, "{}: it is {found:?} pixels now, expected {expected:?}", unreadable(path));
     let mut any = false;
     for (index, frame) in decoder.into_frames().enumerate() {
         let frame = frame.with_context(|| format!("can not read frame {} of gif:{}", index + 1, path.display()))?;
-        if frames.send(Ok(frame_of(DynamicImage::from(frame.into_buffer()), shape))).is_err() {
+        let frame = frame_of(DynamicImage::from(frame.into_buffer()), shape).with_context(|| unreadable(path))?;
+        if frames.send(Ok(frame)).is_err() {
             return Ok(false);
         }
         any = true;
@@ -157,7 +156,7 @@ mod tests {
     fn order(format: PixelFormat, start_over: bool) -> Order {
         let content = Content::Image(ImageShape::new(4, 2, format).unwrap());
         let (name, rate) = (StreamName::new("test", "gif").unwrap(), Rate::new(10, 1).unwrap());
-        Order { name, content, rate, start_over, mark: false }
+        Order { name, content, rate, start_over, mark: false, sizes: Vec::new() }
     }
 
     fn open(path: &str) -> anyhow::Result<Gif> {
@@ -220,21 +219,21 @@ mod tests {
         assert_eq!(
             gif.prepare(&Order { content, ..order(PixelFormat::Rgb8, false) }).unwrap_err().to_string(),
             format!(
-                "can not publish gif:{path} on stream test/gif: it is 4 × 2, the stream 5 × 2; all images must have the \
-                 stream's size: scale it, change the config, or give --width 4 --height 2"
+                "can not publish gif:{path} on stream test/gif: it is 4 × 2, the stream begins with 5 × 2: scale it, \
+                 change the config, or give --width 4 --height 2"
             )
         );
     }
 
     #[test]
-    fn a_file_that_changes_meanwhile_is_an_error_and_no_frame() {
+    fn a_file_that_is_of_another_size_meanwhile_comes_in_that() {
         let directory = tempfile::tempdir().unwrap();
         let path = animation(directory.path(), [40, 40]);
         let mut gif = open(&path).unwrap();
         let other = RgbaImage::from_pixel(9, 9, RED);
         other.save_with_format(&path, image::ImageFormat::Gif).unwrap();
         gif.prepare(&order(PixelFormat::Rgb8, true)).unwrap();
-        let error = gif.frames().arrive().unwrap_err();
-        assert_eq!(error.to_string(), format!("can not read gif:{path}: it is (9, 9) pixels now, expected (4, 2)"));
+        assert_eq!(gif.frames().arrive().unwrap(), Arrival::Frame);
+        assert_eq!(gif.frames().shape(), ImageShape::new(9, 9, PixelFormat::Rgb8).ok());
     }
 }

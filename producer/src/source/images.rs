@@ -1,4 +1,4 @@
-//! PNG, JPEG and TIFF files: `images:DIR`, `images:GLOB`. The frames come in the order of the files' names.
+//! PNG, JPEG and TIFF files: `images:DIR`, `images:GLOB`. The frames come in the order of the files' names, each in its size.
 //!
 //! Grey files of 16 bits keep them, as mono16; in a stream of depth_f32 they are millimetres. So what `viewer --record` has
 //! written can be played.
@@ -10,7 +10,7 @@ use framebus::{ImageShape, PixelFormat};
 use image::{ColorType, ImageDecoder, ImageReader};
 
 use super::Order;
-use super::decoded::{Decoded, Frames, check_size, frame_of, shape_of_stream};
+use super::decoded::{Decoded, Frames, Picture, check_size, frame_of, shape_of_stream};
 use crate::stop::Stop;
 use framebus_program::usage;
 
@@ -104,12 +104,11 @@ fn decode_all(files: &[PathBuf], shape: &ImageShape, start_over: bool, frames: &
     }
 }
 
-fn decode(file: &Path, shape: &ImageShape) -> anyhow::Result<Vec<u8>> {
+fn decode(file: &Path, shape: &ImageShape) -> anyhow::Result<Picture> {
     let unreadable = || format!("can not read image {}", file.display());
     let reader = ImageReader::open(file).and_then(ImageReader::with_guessed_format).with_context(unreadable)?;
     let picture = reader.decode().with_context(unreadable)?;
-    check_size(format_args!("image {}", file.display()), (picture.width(), picture.height()), shape)?;
-    Ok(frame_of(picture, shape))
+    frame_of(picture, shape).with_context(unreadable)
 }
 
 #[cfg(test)]
@@ -120,7 +119,14 @@ mod tests {
 
     fn order(shape: ImageShape, start_over: bool) -> Order {
         let name = StreamName::new("test", "images").unwrap();
-        Order { name, content: Content::Image(shape), rate: Rate::new(30, 1).unwrap(), start_over, mark: false }
+        Order {
+            name,
+            content: Content::Image(shape),
+            rate: Rate::new(30, 1).unwrap(),
+            start_over,
+            mark: false,
+            sizes: Vec::new(),
+        }
     }
 
     fn directory() -> tempfile::TempDir {
@@ -190,20 +196,33 @@ mod tests {
     }
 
     #[test]
-    fn an_image_of_another_size_is_named() {
+    fn an_image_of_another_size_comes_in_its_size_and_in_the_streams_format() {
         let directory = directory();
-        let odd = directory.path().join("c.png");
-        image::GrayImage::new(5, 4).save(&odd).unwrap();
+        image::GrayImage::from_pixel(5, 4, image::Luma([7])).save(directory.path().join("b2.png")).unwrap();
         let mut images = open(directory.path().to_str().unwrap());
-        images.prepare(&order(images.first_shape(), false)).unwrap();
-        assert_eq!(images.frames().arrive().unwrap(), Arrival::Frame);
-        assert_eq!(images.frames().arrive().unwrap(), Arrival::Frame);
+        let usual = ImageShape::with_stride(3, 2, PixelFormat::Rgb8, 12).unwrap();
+        let other = ImageShape::new(5, 4, PixelFormat::Rgb8).unwrap();
+        images.prepare(&order(usual, true)).unwrap();
+        for shape in [usual, usual, other, usual] {
+            assert_eq!(images.frames().arrive().unwrap(), Arrival::Frame);
+            assert_eq!(images.frames().shape(), Some(shape));
+            let mut bytes = vec![0; shape.frame_bytes()];
+            images.frames().write(&mut bytes);
+            assert!(shape != other || bytes == [7; 60]);
+        }
+    }
+
+    #[test]
+    fn a_first_image_of_another_size_than_the_streams_is_refused() {
+        let directory = directory();
+        let mut images = open(directory.path().to_str().unwrap());
+        let error = images.prepare(&order(ImageShape::new(5, 4, PixelFormat::Rgb8).unwrap(), false)).unwrap_err();
         assert_eq!(
-            images.frames().arrive().unwrap_err().to_string(),
+            error.to_string(),
             format!(
-                "can not publish image {}: it is 5 × 4, the stream 3 × 2; all images must have the stream's size: scale \
-                 it, change the config, or give --width 5 --height 4",
-                odd.display()
+                "can not publish image {}: it is 3 × 2, the stream begins with 5 × 4: scale it, change the config, or give \
+                 --width 3 --height 2",
+                directory.path().join("a.PNG").display()
             )
         );
     }

@@ -177,7 +177,7 @@ mod tests {
         let name = StreamName::new("test", "imu").unwrap();
         let mut imu = Imu::new();
         let rate = Rate::new(100, 1).unwrap();
-        imu.prepare(&Order { name, content: Imu::content(), rate, start_over: false, mark: true });
+        imu.prepare(&Order { name, content: Imu::content(), rate, start_over: false, mark: true, sizes: Vec::new() });
         let mut sample = |sequence| {
             let mut bytes = [0; size_of::<Sample>()];
             imu.write(&mut bytes, sequence);

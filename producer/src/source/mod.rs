@@ -164,6 +164,8 @@ pub(crate) struct Order {
     pub(crate) rate: Rate,
     pub(crate) start_over: bool,
     pub(crate) mark: bool,
+    /// Sizes that a pattern takes in turn, one a second; empty: it keeps its own.
+    pub(crate) sizes: Vec<(u32, u32)>,
 }
 
 /// Whether there is a next frame.
@@ -272,7 +274,8 @@ impl Source {
     /// Waits until the next frame begins.
     pub(crate) fn arrive(&mut self) -> anyhow::Result<Arrival> {
         match self {
-            Self::Pattern(_) | Self::Imu(_) | Self::Lidar(_) => Ok(Arrival::Frame),
+            Self::Pattern(pattern) => pattern.arrive(),
+            Self::Imu(_) | Self::Lidar(_) => Ok(Arrival::Frame),
             Self::Gif(gif) => gif.frames().arrive(),
             Self::Images(images) => images.frames().arrive(),
             Self::Y4m(video) => video.arrive(),
@@ -280,6 +283,20 @@ impl Source {
             Self::Exec(exec) => exec.arrive(),
             #[cfg(feature = "v4l2")]
             Self::V4l2(camera) => camera.arrive(),
+        }
+    }
+
+    /// The shape of the frame that has arrived, where it may be another than that of the frame before. It is written in that.
+    pub(crate) fn shape(&mut self) -> Option<ImageShape> {
+        match self {
+            Self::Pattern(pattern) => pattern.shape(),
+            Self::Gif(gif) => gif.frames().shape(),
+            Self::Images(images) => images.frames().shape(),
+            Self::Y4m(video) => Some(video.shape()),
+            Self::Exec(exec) => exec.shape(),
+            #[cfg(feature = "v4l2")]
+            Self::V4l2(camera) => Some(camera.shape()),
+            Self::Imu(_) | Self::Lidar(_) | Self::Raw(_) => None,
         }
     }
 

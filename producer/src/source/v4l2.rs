@@ -10,8 +10,8 @@
 //!   │   │   │   │ ──────────────────────────────────────────────────────────► │ slot │ ─► publish
 //!   └───┴───┴───┘                                             one copy        └──────┘
 //! ```
-//! A camera that goes away is opened again, in the mode that it had, as soon as it is back. Until then the stream
-//! stays, and its last frames too.
+//! A camera that goes away is opened again, in the mode that it had, as soon as it is back, or in its best one, where it has that no
+//! more. Until then the stream stays, and its last frames too.
 //!
 //! The bindings are `moq-v4l`: `v4l` with the kernel's structures checked in, which needs neither libclang nor kernel
 //! headers to build. (`linuxvideo` has neither time nor number of a frame, `rscam` no number and no upkeep.) It panics
@@ -23,7 +23,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use framebus::{Content, ImageShape, Rate, now_ns};
-use framebus_program::usage;
+use framebus_program::{UsageError, usage};
 use moq_v4l::buffer::Type;
 use moq_v4l::device::{Device, Handle};
 use moq_v4l::io::mmap;
@@ -133,6 +133,11 @@ impl V4l2 {
         self.slot_shape = *shape;
         // Here it is an error that somebody else has the camera; later, it is waited for.
         self.start().map_err(|error| anyhow::anyhow!("can not capture from {}: {}", self.path, in_words(&error)))
+    }
+
+    /// The shape of the next frame, as it is written.
+    pub(crate) fn shape(&self) -> ImageShape {
+        self.slot_shape
     }
 
     /// When the last frame was taken, by the driver's clock.
@@ -272,7 +277,8 @@ impl V4l2 {
             anyhow::bail!("the camera {} is gone: {why}", self.path);
         }
         aside(|| tracing::warn!("the camera {} is gone: {why}; waiting for it", self.path));
-        let wish = Wish {
+        let mut is_relaxed = false;
+        let mut wish = Wish {
             width: Some(self.choice.width),
             height: Some(self.choice.height),
             format: Some(self.choice.pixels.format()),
@@ -286,12 +292,18 @@ impl V4l2 {
                 Ok((device, set)) => {
                     aside(|| tracing::info!("the camera {} is back", self.path));
                     self.opening.counts.count_restart();
+                    let own = ImageShape::new(set.choice.width, set.choice.height, set.choice.pixels.format())?;
+                    if !differ_in_padding_only(&own, &self.slot_shape) {
+                        self.slot_shape = own;
+                    }
                     (self.choice, self.camera_shape, self.device) = (set.choice, set.camera_shape, Some(device));
                     return Ok(true);
                 }
-                // Another camera took its name.
-                Err(error) if error.is::<framebus_program::UsageError>() => {
-                    anyhow::bail!("{} came back as another camera, start this producer anew: {error}", self.path)
+                // It has that mode no more, or another camera took its name: the stream goes on with what there is.
+                Err(error) if error.is::<UsageError>() && !is_relaxed => {
+                    aside(|| tracing::warn!("{} came back otherwise: {error}; taking its best mode", self.path));
+                    is_relaxed = true;
+                    wish = Wish { width: None, height: None, format: None, ..wish };
                 }
                 Err(error) => tracing::debug!("{error:#}"),
             }

@@ -5,6 +5,8 @@
 //! ```
 //! Source: yuv4mpeg(5) of mjpegtools, and ffmpeg's libavformat/yuv4mpegenc.c for `Cmono` and `Cmono16`. The planes of
 //! C420 are those of i420, so a frame is read straight into its slot.
+//!
+//! A header in the place of a frame begins a video of another size, as in `cat one.y4m two.y4m`.
 
 use framebus::{Content, ImageShape, PixelFormat, Rate};
 
@@ -14,6 +16,9 @@ use framebus_program::usage;
 
 /// A header is one line; more than this is something else.
 const MOST_HEADER_BYTES: usize = 1024;
+
+/// What a header begins with.
+pub(super) const HEADER_BEGIN: &[u8] = b"YUV4MPEG2 ";
 
 /// What a header says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,8 +85,10 @@ pub(crate) struct Y4m {
     header: Header,
     /// Where the first frame begins.
     data_at: u64,
-    /// The slot's shape, whose rows may be further apart than the video's.
+    /// The shape of the frames in their slots, where rows may be further apart than the video's.
     shape: ImageShape,
+    /// Both as they were at the file's beginning.
+    first: (Header, ImageShape),
     start_over: bool,
     /// Number of the frame that is read, from 1, over all rounds.
     frame: u64,
@@ -106,8 +113,8 @@ impl Y4m {
                 _ => anyhow::anyhow!(why),
             }
         })?;
-        let data_at = line.len() as u64 + 1;
-        Ok(Some(Self { input, header, data_at, shape: header.shape, start_over: false, frame: 0, any: false }))
+        let (data_at, first) = (line.len() as u64 + 1, (header, header.shape));
+        Ok(Some(Self { input, header, data_at, shape: header.shape, first, start_over: false, frame: 0, any: false }))
     }
 
     pub(crate) fn told(&self) -> Told {
@@ -115,7 +122,8 @@ impl Y4m {
     }
 
     pub(crate) fn prepare(&mut self, order: &Order) -> anyhow::Result<()> {
-        let (own, name) = (self.header.shape, self.input.name());
+        let (own_header, name) = (self.header, self.input.name());
+        let own = own_header.shape;
         let Content::Image(shape) = &order.content else {
             return Err(usage!("can not publish {name} on stream {}: it carries {}", order.name, order.content));
         };
@@ -133,6 +141,7 @@ impl Y4m {
             self.input.check_can_rewind()?;
         }
         (self.shape, self.start_over) = (*shape, order.start_over);
+        self.first = (own_header, *shape);
         Ok(())
     }
 
@@ -140,10 +149,15 @@ impl Y4m {
         let mut line = Vec::new();
         loop {
             match self.input.read_line(&mut line, MOST_HEADER_BYTES)? {
+                Ended::Whole if line.starts_with(HEADER_BEGIN) => {
+                    self.change(&line)?;
+                    line.clear();
+                }
                 Ended::Whole | Ended::Short(1..) => break,
                 // A video without frames would start over for ever.
                 Ended::Short(0) if self.start_over && self.any => {
                     self.input.rewind_to(self.data_at)?;
+                    (self.header, self.shape) = self.first;
                     self.any = false;
                 }
                 Ended::Short(0) | Ended::Stopped => return Ok(Arrival::End),
@@ -161,6 +175,23 @@ impl Y4m {
             );
         }
         Ok(Arrival::Frame)
+    }
+
+    /// Goes on with another video.
+    fn change(&mut self, line: &[u8]) -> anyhow::Result<()> {
+        let name = self.input.name();
+        let header = parse_header(line)
+            .map_err(|why| anyhow::anyhow!("can not read what comes behind frame {} of {name}: {why}", self.frame))?;
+        if header.shape != self.header.shape {
+            self.shape = header.shape;
+        }
+        self.header = header;
+        Ok(())
+    }
+
+    /// The shape of the frame that has arrived, as it is written.
+    pub(crate) fn shape(&self) -> ImageShape {
+        self.shape
     }
 
     pub(crate) fn write(&mut self, bytes: &mut [u8]) -> anyhow::Result<Written> {

@@ -109,7 +109,7 @@ fn padded_rows_come_out_without_padding_however_little_the_reader_takes() {
 }
 
 #[test]
-fn a_change_of_shape_ends_y4m_but_not_raw_and_a_change_of_stride_ends_neither() {
+fn a_change_of_shape_ends_the_pipe_and_a_change_of_stride_does_not() {
     let frame = |shape: ImageShape| (shape, vec![1; shape.frame_bytes()]);
     let (tight, padded) = (frame(shape(F::Mono8)), frame(ImageShape::with_stride(6, 4, F::Mono8, 8).unwrap()));
     let large = frame(ImageShape::new(8, 4, F::Mono8).unwrap());
@@ -118,13 +118,25 @@ fn a_change_of_shape_ends_y4m_but_not_raw_and_a_change_of_stride_ends_neither() 
         let mut write = |(shape, bytes): &(ImageShape, Vec<u8>)| pipe.write(bytes, ImageView::new(*shape, bytes), None);
         assert!(write(&tight).unwrap().is_some());
         assert!(write(&padded).unwrap().is_none());
-        match format {
-            PipeFormat::Y4m => {
-                let error = write(&large).unwrap_err().to_string();
-                assert!(error.contains("from images of 6 × 4 mono8 to images of 8 × 4 mono8"), "{error}");
-            }
-            PipeFormat::Raw => assert!(write(&large).unwrap().unwrap().contains("-s 8x4")),
-        }
+        let error = write(&large).unwrap_err().to_string();
+        assert!(error.contains("from images of 6 × 4 mono8 to images of 8 × 4 mono8"), "{error}");
+        // The planes of two frames, and what comes before each.
+        let header = if format == PipeFormat::Y4m { "YUV4MPEG2 W6 H4 F25:1 Ip A0:0 Cmono\n".len() + 2 * 6 } else { 0 };
+        assert_eq!(pipe.out.len(), header + 2 * 24, "nothing of the other shape");
+    }
+}
+
+#[test]
+fn bytes_that_become_images_end_the_pipe_and_the_other_way_round() {
+    let image = shape(F::Mono8);
+    let bytes = vec![1; image.frame_bytes()];
+    for image_first in [false, true] {
+        let mut pipe = Pipe::new(Vec::new(), PipeFormat::Raw);
+        let view = |is_image: bool| is_image.then(|| ImageView::new(image, &bytes).unwrap());
+        pipe.write(&bytes, view(image_first), None).unwrap();
+        let error = pipe.write(&bytes, view(!image_first), None).unwrap_err().to_string();
+        assert!(error.contains("frames that are no images"), "{error}");
+        assert_eq!(pipe.out.len(), bytes.len());
     }
 }
 

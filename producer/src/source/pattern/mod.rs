@@ -33,7 +33,7 @@ use anyhow::Context;
 use framebus::mark::{MARK_BYTES, stamp};
 use framebus::{Content, ImageShape, now_ns};
 
-use super::Order;
+use super::{Arrival, Order};
 use bars::Bars;
 use card::Card;
 use framebus_program::usage;
@@ -103,6 +103,17 @@ pub(crate) struct Pattern {
     scene: Scene,
     mark: bool,
     drawing: Drawing,
+    sizes: Option<Box<Sizes>>,
+}
+
+/// What a camera does that changes its mode while it runs.
+#[derive(Debug)]
+struct Sizes {
+    order: Order,
+    /// Frames that have arrived.
+    frames: u64,
+    /// So many are of one size.
+    each: u64,
 }
 
 /// What frames are made of.
@@ -119,12 +130,55 @@ enum Drawing {
     Room(Room),
 }
 
+/// The order of the frames of this turn, from 0.
+fn of_turn(order: &Order, turn: u64) -> anyhow::Result<Order> {
+    let (width, height) = order.sizes[(turn % order.sizes.len() as u64) as usize];
+    let Content::Image(shape) = &order.content else { return Ok(order.clone()) };
+    let shape = ImageShape::new(width, height, shape.format())
+        .map_err(|error| usage!("can not give stream {} a size of --sizes: {error}", order.name))?;
+    Ok(Order { content: Content::Image(shape), ..order.clone() })
+}
+
 impl Pattern {
     pub(crate) fn new(scene: Scene) -> Self {
-        Self { scene, mark: false, drawing: Drawing::Nothing }
+        Self { scene, mark: false, drawing: Drawing::Nothing, sizes: None }
     }
 
     pub(crate) fn prepare(&mut self, order: &Order) -> anyhow::Result<()> {
+        if !order.sizes.is_empty() {
+            if !matches!(order.content, Content::Image(_)) {
+                return Err(usage!("can not change the size of stream {}: it carries {}", order.name, order.content));
+            }
+            let each = (order.rate.hz().round() as u64).max(1);
+            self.sizes = Some(Box::new(Sizes { order: order.clone(), frames: 0, each }));
+            for turn in 0..order.sizes.len() as u64 {
+                self.draw_as(&of_turn(order, turn)?)?;
+            }
+        }
+        self.draw_as(order)
+    }
+
+    pub(crate) fn arrive(&mut self) -> anyhow::Result<Arrival> {
+        let Some(sizes) = &mut self.sizes else { return Ok(Arrival::Frame) };
+        let frame = sizes.frames;
+        sizes.frames += 1;
+        if frame >= sizes.each && frame.is_multiple_of(sizes.each) {
+            sizes.order = of_turn(&sizes.order, frame / sizes.each - 1)?;
+            let order = sizes.order.clone();
+            self.draw_as(&order)?;
+        }
+        Ok(Arrival::Frame)
+    }
+
+    /// The shape of the frame that has arrived, where it changes.
+    pub(crate) fn shape(&self) -> Option<ImageShape> {
+        match self.sizes.as_ref()?.order.content {
+            Content::Image(shape) => Some(shape),
+            _ => None,
+        }
+    }
+
+    fn draw_as(&mut self, order: &Order) -> anyhow::Result<()> {
         let bytes = order.content.capacity_bytes();
         if order.mark && bytes < MARK_BYTES {
             return Err(usage!(
@@ -208,7 +262,14 @@ mod tests {
     fn prepared(scene: Scene, content: Content, mark: bool) -> anyhow::Result<Pattern> {
         let name = StreamName::new("test", "pattern")?;
         let mut pattern = Pattern::new(scene);
-        pattern.prepare(&Order { name, content, rate: Rate::new(60, 1).unwrap(), start_over: false, mark })?;
+        pattern.prepare(&Order {
+            name,
+            content,
+            rate: Rate::new(60, 1).unwrap(),
+            start_over: false,
+            mark,
+            sizes: vec![],
+        })?;
         Ok(pattern)
     }
 

@@ -7,6 +7,8 @@
 mod actor;
 #[path = "programs/config.rs"]
 mod config;
+#[path = "programs/contracts.rs"]
+mod contracts;
 #[path = "programs/crashes.rs"]
 mod crashes;
 #[path = "programs/demo.rs"]
@@ -21,6 +23,8 @@ mod hostile;
 mod layout;
 #[path = "programs/limits.rs"]
 mod limits;
+#[path = "programs/lossless.rs"]
+mod lossless;
 #[path = "programs/modes.rs"]
 mod modes;
 #[path = "programs/namespaces.rs"]

@@ -12,6 +12,8 @@ mod harness;
 mod hostile;
 #[path = "programs/limits.rs"]
 mod limits;
+#[path = "programs/lossless.rs"]
+mod lossless;
 #[path = "programs/modes.rs"]
 mod modes;
 #[path = "programs/namespaces.rs"]

@@ -3,7 +3,8 @@
 //! Nothing is allocated for a frame, and nothing waits without an end: the loop comes round at least each [`SLICE`], to
 //! see whether the user or the clock wants it to stop.
 
-use crate::arguments::{Arguments, Mode};
+use crate::arguments::Arguments;
+use crate::contract::interval_warning;
 use crate::face::{self, Face, State, Wish};
 use crate::figures::{Counts, Figures, Summary};
 use crate::pipe::Pipe;
@@ -63,9 +64,13 @@ pub(crate) struct Session<'a> {
     next_beat: Instant,
     producer_is_there: bool,
     content: Content,
+    /// Times that the publisher did not wait for us any longer.
+    evicted: u64,
 }
 
 impl<'a> Session<'a> {
+    /// `lossless`: the publisher was asked to wait for us.
+    #[allow(clippy::too_many_arguments)]
     pub(crate) fn begin(
         arguments: &'a Arguments,
         status: &'a Status,
@@ -74,6 +79,7 @@ impl<'a> Session<'a> {
         tasks: &'a mut Tasks,
         mut face: Option<&'a mut Face>,
         limits: Limits,
+        lossless: bool,
     ) -> anyhow::Result<Self> {
         let stream = subscriber.name().to_string();
         let (begun, begun_ns) = (Instant::now(), now_ns());
@@ -87,6 +93,7 @@ impl<'a> Session<'a> {
             next_beat: begun,
             producer_is_there: true,
             content: subscriber.content().clone(),
+            evicted: 0,
             arguments,
             status,
             stop,
@@ -98,9 +105,10 @@ impl<'a> Session<'a> {
             begun,
             begun_ns,
         };
+        session.figures.has_contract = !session.subscriber.contract().is_empty();
         let content = &session.content;
         tracing::debug!(stream = session.stream, %content, geometry = ?session.subscriber.geometry(), "attached");
-        if arguments.mode == Mode::Every && !session.subscriber.is_lossless() {
+        if arguments.takes_every() && lossless && !session.subscriber.is_lossless() {
             session.say(&format!(
                 "the producer of {} does not wait for viewers (on_full = \"drop\"): frames that go before they are taken \
                  are counted as missed",
@@ -152,8 +160,12 @@ impl<'a> Session<'a> {
         Ok(enough.then_some(Leave::End(End::Frames)))
     }
 
-    /// The figures of the whole.
-    pub(crate) fn finish(self) -> Summary {
+    /// The figures of the whole. `watched` is why it ended.
+    pub(crate) fn finish(mut self, watched: &anyhow::Result<Leave>) -> Summary {
+        // Who stops of his own accord may have been waiting for a frame; a stream that is closed has no newer one.
+        if !matches!(watched, Ok(Leave::End(End::Closed | End::Frames))) {
+            self.subscriber.is_stale();
+        }
         self.figures.summary(self.counts(), self.begun.elapsed())
     }
 
@@ -162,7 +174,8 @@ impl<'a> Session<'a> {
             self.tasks.verifier.as_ref().map_or((0, 0), |verifier| (verifier.verified, verifier.torn));
         let (recorded, record_skipped) = self.tasks.recorder.as_ref().map_or((0, 0), Recorder::counts);
         let counts = Counts::new(self.subscriber.counters(), self.subscriber.predictions(), verified, torn);
-        Counts { recorded, record_skipped, ..counts }
+        let violations = self.subscriber.violations().into();
+        Counts { recorded, record_skipped, evicted: self.evicted, violations, ..counts }
     }
 
     /// What is due by the clock, and whether it is time to end.
@@ -190,11 +203,15 @@ impl<'a> Session<'a> {
         if now >= self.next_interval {
             // Without drift; and after a long pause not for each interval that went by.
             self.next_interval = (self.next_interval + self.arguments.interval).max(now);
+            self.subscriber.is_stale();
             let (counts, held) = (self.counts(), self.subscriber.held());
             let interval = self.figures.end_interval(counts, now - self.begun, now_ns(), held);
+            let warning = interval_warning(&interval, &self.subscriber.contract());
             if let Some(face) = &mut self.face {
                 face.note(&interval);
+                warning.iter().for_each(|warning| face.say(warning));
             }
+            warning.iter().for_each(|warning| self.status.warn(warning));
             self.status.interval(&interval)?;
         }
         Ok(None)
@@ -217,9 +234,13 @@ impl<'a> Session<'a> {
     /// The next new frame; `None` where the stream changed between waiting and taking.
     fn take(&mut self) -> anyhow::Result<Option<Frame>> {
         let seen = self.subscriber.counters().seen;
-        let frame = match self.arguments.mode {
-            Mode::Latest => self.subscriber.latest()?,
-            Mode::Every => self.subscriber.next()?,
+        let taken = match self.arguments.takes_every() {
+            false => self.subscriber.latest(),
+            true => self.subscriber.next(),
+        };
+        let frame = match taken {
+            Err(AcquireError::Evicted { .. }) => return Ok(self.note_eviction()),
+            taken => taken?,
         };
         let acquired_ns = now_ns();
         let Some(frame) = frame.filter(|_| self.subscriber.counters().seen > seen) else { return Ok(None) };
@@ -239,6 +260,7 @@ impl<'a> Session<'a> {
             Ok(Some(frame)) => frame,
             // None to be had just now: it will be asked for again.
             Ok(None) | Err(AcquireError::AllHeld { .. }) => return Ok(None),
+            Err(AcquireError::Evicted { .. }) => return Ok(self.note_eviction()),
             Err(error) => return Err(error.into()),
         };
         if self.subscriber.counters().seen > seen {
@@ -249,6 +271,14 @@ impl<'a> Session<'a> {
             face.offer(&frame, true)?;
         }
         Ok(None)
+    }
+
+    /// The publisher waits for us no longer: what is gone is counted with the next frame, and from there on it shall wait again. No
+    /// frame comes of it.
+    fn note_eviction<T>(&mut self) -> Option<T> {
+        self.evicted += 1;
+        self.subscriber.be_lossless();
+        None
     }
 
     /// Counts a new frame.

@@ -126,6 +126,18 @@ fn nothing_to_enforce_is_a_mistake() {
     assert!(said.contains("--enforce has nothing to enforce: give --max-age-ms"), "{said}");
 }
 
+#[test]
+fn a_limit_below_the_time_between_two_frames_is_about_frames_when_they_are_taken() {
+    let stream = TestStream::new("slow-rate");
+    // At 2 Hz the newest frame is half a second old as a rule, and none is 100 ms old when it is taken.
+    let viewer = viewer(&stream, "--max-age-ms 100 --seconds 2 --mode every");
+    let producer = stream.producer("--width 64 --height 48 --format mono8 --rate 2 --history 8");
+    let viewer = viewer.end();
+    assert!(viewer.number("frames") >= 2, "{viewer:?}");
+    assert_eq!(violations(&viewer)[2], 0, "{viewer:?}");
+    producer.interrupt();
+}
+
 fn soak(stream: &TestStream, arguments: &str) -> (Option<i32>, Value, String) {
     let folder = tempfile::tempdir().unwrap();
     let mut command: Command = framebus();

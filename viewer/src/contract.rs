@@ -100,38 +100,27 @@ impl Violations {
     }
 }
 
-/// What went wrong in an interval: the contract, and what it would have allowed; an eviction.
+/// How the contract was not kept in an interval, and what it would have allowed; `None` where it was.
 pub(crate) fn interval_warning(interval: &Interval<'_>, contract: &Contract) -> Option<String> {
-    let Interval { stream, violations, evicted, skipped, missed, .. } = interval;
-    let mut words = Vec::new();
-    if violations.total() > 0 {
-        let mut measured = Vec::new();
-        if let (Some(most), true) = (contract.max_age, violations.too_old + violations.stale > 0) {
-            let oldest = interval.oldest_ns.filter(|_| violations.too_old > 0);
-            let found = match (oldest, interval.age_ns) {
-                (Some(ns), _) => format!("up to {} old", time_text(ns)),
-                (None, Some(ns)) => format!("the newest is {} old", time_text(ns)),
-                (None, None) => "there is none at all".to_owned(),
-            };
-            measured.push(format!("{found}, allowed {most:?}"));
-        }
-        if let (Some(most), true) = (contract.max_skipped_per_s, violations.too_many_skipped > 0) {
-            measured.push(format!(
-                "{} skipped or missed in {:.1} s, allowed {most} a second",
-                skipped + missed,
-                interval.seconds
-            ));
-        }
-        words.push(format!("{stream} does not keep its contract: {} ({})", violations.words(), measured.join("; ")));
+    let Interval { stream, violations, skipped, missed, .. } = interval;
+    if violations.total() == 0 {
+        return None;
     }
-    if *evicted > 0 {
-        let times = if *evicted == 1 { String::new() } else { format!(" {evicted} times") };
-        words.push(format!(
-            "{stream} has evicted this viewer{times}: it did not read for longer than the producer waits, and {missed} frames are gone; \
-             the producer waits for it again from here on. A larger wait_ms or history gives it more time"
-        ));
+    let mut measured = Vec::new();
+    if let (Some(most), true) = (contract.max_age, violations.too_old + violations.stale > 0) {
+        let oldest = interval.oldest_ns.filter(|_| violations.too_old > 0);
+        let found = match (oldest, interval.age_ns) {
+            (Some(ns), _) => format!("up to {} old", time_text(ns)),
+            (None, Some(ns)) => format!("the newest is {} old", time_text(ns)),
+            (None, None) => "there is none at all".to_owned(),
+        };
+        measured.push(format!("{found}, allowed {most:?}"));
     }
-    (!words.is_empty()).then(|| words.join("\n"))
+    if let (Some(most), true) = (contract.max_skipped_per_s, violations.too_many_skipped > 0) {
+        let lost = skipped + missed;
+        measured.push(format!("{lost} skipped or missed since the line before, allowed {most} a second"));
+    }
+    Some(format!("{stream} does not keep its contract: {} ({})", violations.words(), measured.join("; ")))
 }
 
 /// What a run was not to have, with `--enforce`; `None` where there was nothing of it.
@@ -191,9 +180,7 @@ mod tests {
         assert_eq!(
             interval_warning(&broken, &contract).unwrap(),
             "robot/front does not keep its contract: 2 frames too old when taken, 1 second with too many skipped (up to 61.0 ms old, \
-             allowed 50ms; 3 skipped or missed in 1.0 s, allowed 0 a second)\nrobot/front has evicted this viewer: it did not read for \
-             longer than the producer waits, and 3 frames are gone; the producer waits for it again from here on. A larger wait_ms or \
-             history gives it more time"
+             allowed 50ms; 3 skipped or missed since the line before, allowed 0 a second)"
         );
         let summary = figures.summary(counts, Duration::from_secs(2));
         assert_eq!(summary.contract_kept, Some(false));

@@ -66,6 +66,10 @@ pub(crate) struct Session<'a> {
     content: Content,
     /// Times that the publisher did not wait for us any longer.
     evicted: u64,
+    /// Of this interval, it was said.
+    told_eviction: bool,
+    /// When the last new frame was taken; before the first, when the session began.
+    taken_ns: u64,
 }
 
 impl<'a> Session<'a> {
@@ -94,6 +98,8 @@ impl<'a> Session<'a> {
             producer_is_there: true,
             content: subscriber.content().clone(),
             evicted: 0,
+            told_eviction: false,
+            taken_ns: begun_ns,
             arguments,
             status,
             stop,
@@ -164,7 +170,7 @@ impl<'a> Session<'a> {
     pub(crate) fn finish(mut self, watched: &anyhow::Result<Leave>) -> Summary {
         // Who stops of his own accord may have been waiting for a frame; a stream that is closed has no newer one.
         if !matches!(watched, Ok(Leave::End(End::Closed | End::Frames))) {
-            self.subscriber.is_stale();
+            self.judge_staleness();
         }
         self.figures.summary(self.counts(), self.begun.elapsed())
     }
@@ -203,16 +209,16 @@ impl<'a> Session<'a> {
         if now >= self.next_interval {
             // Without drift; and after a long pause not for each interval that went by.
             self.next_interval = (self.next_interval + self.arguments.interval).max(now);
-            self.subscriber.is_stale();
+            self.judge_staleness();
+            self.told_eviction = false;
             let (counts, held) = (self.counts(), self.subscriber.held());
             let interval = self.figures.end_interval(counts, now - self.begun, now_ns(), held);
             let warning = interval_warning(&interval, &self.subscriber.contract());
             if let Some(face) = &mut self.face {
                 face.note(&interval);
-                warning.iter().for_each(|warning| face.say(warning));
             }
-            warning.iter().for_each(|warning| self.status.warn(warning));
             self.status.interval(&interval)?;
+            warning.iter().for_each(|warning| self.warn(warning));
         }
         Ok(None)
     }
@@ -239,7 +245,7 @@ impl<'a> Session<'a> {
             true => self.subscriber.next(),
         };
         let frame = match taken {
-            Err(AcquireError::Evicted { .. }) => return Ok(self.note_eviction()),
+            Err(error @ AcquireError::Evicted { .. }) => return Ok(self.note_eviction(&error)),
             taken => taken?,
         };
         let acquired_ns = now_ns();
@@ -260,7 +266,7 @@ impl<'a> Session<'a> {
             Ok(Some(frame)) => frame,
             // None to be had just now: it will be asked for again.
             Ok(None) | Err(AcquireError::AllHeld { .. }) => return Ok(None),
-            Err(AcquireError::Evicted { .. }) => return Ok(self.note_eviction()),
+            Err(error @ AcquireError::Evicted { .. }) => return Ok(self.note_eviction(&error)),
             Err(error) => return Err(error.into()),
         };
         if self.subscriber.counters().seen > seen {
@@ -275,15 +281,36 @@ impl<'a> Session<'a> {
 
     /// The publisher waits for us no longer: what is gone is counted with the next frame, and from there on it shall wait again. No
     /// frame comes of it.
-    fn note_eviction<T>(&mut self) -> Option<T> {
+    fn note_eviction<T>(&mut self, error: &AcquireError) -> Option<T> {
         self.evicted += 1;
         self.subscriber.be_lossless();
+        if !std::mem::replace(&mut self.told_eviction, true) {
+            self.warn(&format!("{error}. From the next frame on it is waited for again"));
+        }
         None
+    }
+
+    /// Counts it as a violation where there is no frame that is new enough. Between two frames the newest one is as old as their
+    /// distance, whatever a contract says of frames when they are taken.
+    fn judge_staleness(&mut self) {
+        let usual = self.subscriber.rate().map_or(Duration::ZERO, |rate| rate.time_of(2));
+        if u128::from(now_ns().saturating_sub(self.taken_ns)) > usual.as_nanos() {
+            self.subscriber.is_stale();
+        }
+    }
+
+    /// Says that something is not as it should be, wherever the user looks.
+    fn warn(&mut self, text: &str) {
+        self.status.warn(text);
+        if let Some(face) = &mut self.face {
+            face.say(text);
+        }
     }
 
     /// Counts a new frame.
     fn note_frame(&mut self, frame: &Frame, acquired_ns: u64) -> anyhow::Result<()> {
         let info = frame.info();
+        self.taken_ns = acquired_ns;
         let latency_ns = (info.publish_ns >= self.begun_ns).then(|| acquired_ns.saturating_sub(info.publish_ns));
         self.figures.saw(info.sequence, info.capture_ns, acquired_ns, latency_ns);
         self.note_changes(info.sequence)?;

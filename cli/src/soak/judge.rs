@@ -80,12 +80,12 @@ fn book(ledger: &mut Ledger, member: Member, who: Who, counts: Counted, sequence
             page.row.skipped += skipped;
             page.row.missed += missed;
             page.row.torn += torn;
+            page.row.violations += old + many + stale;
             if torn > 0 {
                 let detail = format!("pid {} found {torn} frames torn{near}", who.pid.unwrap_or(0));
                 ledger.note(who, "torn", torn, detail.clone());
                 ledger.broken(Promise::Torn, Some(who.stream), who.label, detail);
             }
-            page.row.violations += old + many + stale;
             if old + many + stale > 0 {
                 let detail = format!(
                     "pid {}: {old} frames too old when taken, {many} seconds with too many skipped, {stale} times without a frame \

@@ -5,6 +5,7 @@ use crate::figures::{Interval, Summary};
 use crate::status::time_text;
 use framebus::Contract;
 use serde::Serialize;
+use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -84,19 +85,20 @@ impl Violations {
             stale: self.stale - earlier.stale,
         }
     }
+}
 
-    /// Each kind that there was, in words.
-    fn words(self) -> String {
+impl fmt::Display for Violations {
+    /// Each kind that there was; nothing where there was none.
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kinds = [
             (self.too_old, "frame too old when taken", "frames too old when taken"),
             (self.too_many_skipped, "second with too many skipped", "seconds with too many skipped"),
             (self.stale, "time without a frame that is new enough", "times without a frame that is new enough"),
         ];
         let kinds = kinds.into_iter().filter(|(count, ..)| *count > 0);
-        kinds
-            .map(|(count, one, many)| format!("{count} {}", if count == 1 { one } else { many }))
-            .collect::<Vec<_>>()
-            .join(", ")
+        let words: Vec<String> =
+            kinds.map(|(count, one, many)| format!("{count} {}", if count == 1 { one } else { many })).collect();
+        write!(out, "{}", words.join(", "))
     }
 }
 
@@ -120,7 +122,7 @@ pub(crate) fn interval_warning(interval: &Interval<'_>, contract: &Contract) -> 
         let lost = skipped + missed;
         measured.push(format!("{lost} skipped or missed since the line before, allowed {most} a second"));
     }
-    Some(format!("{stream} does not keep its contract: {} ({})", violations.words(), measured.join("; ")))
+    Some(format!("{stream} does not keep its contract: {violations} ({})", measured.join("; ")))
 }
 
 /// What a run was not to have, with `--enforce`; `None` where there was nothing of it.
@@ -130,7 +132,8 @@ pub(crate) fn fault(stream: &str, violations: Violations, evicted: u64) -> Optio
         1 => "evicted once while every frame was asked for".to_owned(),
         times => format!("evicted {times} times while every frame was asked for"),
     };
-    let words: Vec<String> = [violations.words(), evictions].into_iter().filter(|words| !words.is_empty()).collect();
+    let words: Vec<String> =
+        [violations.to_string(), evictions].into_iter().filter(|words| !words.is_empty()).collect();
     (!words.is_empty()).then(|| format!("the contract of {stream} was not kept: {}", words.join(", ")))
 }
 
@@ -139,7 +142,7 @@ pub(crate) fn summary_text(summary: &Summary) -> String {
     let mut text = match summary.contract_kept {
         None => String::new(),
         Some(true) => "\ncontract kept".to_owned(),
-        Some(false) => format!("\ncontract not kept: {}", summary.violations.words()),
+        Some(false) => format!("\ncontract not kept: {}", summary.violations),
     };
     if summary.evicted > 0 {
         text.push_str(&format!("\nevicted {} times: did not read for longer than the producer waits", summary.evicted));

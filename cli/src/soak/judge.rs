@@ -3,6 +3,7 @@
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 
+use framebus_viewer::Violations;
 use serde_json::Value;
 
 use super::cast::{Life, Role};
@@ -86,12 +87,9 @@ fn book(ledger: &mut Ledger, member: Member, who: Who, counts: Counted, sequence
                 ledger.note(who, "torn", torn, detail.clone());
                 ledger.broken(Promise::Torn, Some(who.stream), who.label, detail);
             }
-            if old + many + stale > 0 {
-                let detail = format!(
-                    "pid {}: {old} frames too old when taken, {many} seconds with too many skipped, {stale} times without a frame \
-                     that is new enough{near}",
-                    who.pid.unwrap_or(0)
-                );
+            let violations = Violations { too_old: old, too_many_skipped: many, stale };
+            if violations.total() > 0 {
+                let detail = format!("pid {}: {violations}{near}", who.pid.unwrap_or(0));
                 ledger.note(who, "violation", 0, detail.clone());
                 ledger.broken(Promise::Contract, Some(who.stream), who.label, detail);
             }

@@ -11,6 +11,8 @@ mod check;
 mod config;
 #[path = "programs/containers.rs"]
 mod containers;
+#[path = "programs/contracts.rs"]
+mod contracts;
 #[path = "programs/crashes.rs"]
 mod crashes;
 #[path = "programs/demo.rs"]
@@ -29,6 +31,8 @@ mod hostile;
 mod layout;
 #[path = "programs/limits.rs"]
 mod limits;
+#[path = "programs/lossless.rs"]
+mod lossless;
 #[path = "programs/ls.rs"]
 mod ls;
 #[path = "programs/modes.rs"]

@@ -16,6 +16,8 @@ mod harness;
 mod hostile;
 #[path = "programs/limits.rs"]
 mod limits;
+#[path = "programs/lossless.rs"]
+mod lossless;
 #[path = "programs/ls.rs"]
 mod ls;
 #[path = "programs/modes.rs"]

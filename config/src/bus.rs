@@ -2,6 +2,7 @@
 
 use crate::bus_error::BusError;
 use crate::config::{Config, StreamConfig};
+use crate::contract::SubscriberConfig;
 use framebus::{
     Content, Publisher, Record, RecordPublisher, RecordSubscriber, StreamName, StreamOptions, Subscriber,
     SubscriberOptions,
@@ -89,14 +90,30 @@ impl Bus {
         }
     }
 
-    /// What a stream's subscribers attach with: the configuration's `wait` and backend. For those who want to set the rest
-    /// themselves, and go on with [`subscriber_with`](Bus::subscriber_with).
+    /// What this program attaches to a stream with: the configuration's `wait` and backend, and what it says of subscribers that are
+    /// called as this program is. For those who want to set the rest themselves, and go on with
+    /// [`subscriber_with`](Bus::subscriber_with).
     ///
     /// # Errors
     /// [`BusError::UnknownStream`].
     pub fn subscriber_options(&self, stream: &str) -> Result<SubscriberOptions, BusError> {
+        let mut options = self.subscriber_options_as(stream, &program_name())?;
+        // The library calls it so, too.
+        options.label.clear();
+        Ok(options)
+    }
+
+    /// As [`subscriber_options`](Bus::subscriber_options), for a subscriber that calls itself `label`: contract and `lossless` are those
+    /// of its table `[streams.NAME.subscribers.LABEL]`, or the stream's.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn subscriber_options_as(&self, stream: &str, label: &str) -> Result<SubscriberOptions, BusError> {
         let mut options = SubscriberOptions::default();
         let config = self.stream(stream)?;
+        let SubscriberConfig { contract, lossless } = config.subscriber(label);
+        (options.contract, options.lossless) = (contract, lossless.unwrap_or(options.lossless));
+        options.label = label.to_owned();
         options.wait = config.wait.unwrap_or_default();
         options.spin_budget_percent = config.spin_budget_percent.unwrap_or(options.spin_budget_percent);
         options.backend = self.config.bus.backend.clone();
@@ -111,12 +128,20 @@ impl Bus {
         Ok(Publisher::open(&self.stream_name(stream)?, &self.options(stream)?)?)
     }
 
-    /// Attaches to a stream that is there; waiting for frames as the configuration says.
+    /// Attaches to a stream that is there; waiting for frames, and relying on them, as the configuration says.
     ///
     /// # Errors
     /// [`BusError::UnknownStream`]; [`BusError::Attach`].
     pub fn subscriber(&self, stream: &str) -> Result<Subscriber, BusError> {
         self.subscriber_with(stream, self.subscriber_options(stream)?)
+    }
+
+    /// As [`subscriber`](Bus::subscriber), calling itself `label`: what the configuration says of that label applies.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn subscriber_as(&self, stream: &str, label: &str) -> Result<Subscriber, BusError> {
+        self.subscriber_with(stream, self.subscriber_options_as(stream, label)?)
     }
 
     /// As [`subscriber`](Bus::subscriber), with options of one's own: to wait for a stream that is not there yet, say.
@@ -198,6 +223,11 @@ impl Bus {
         options.group = self.group;
         options
     }
+}
+
+/// The name of this program (proc(5), `/proc/self/comm`), which is the label of a subscriber that gives none.
+fn program_name() -> String {
+    std::fs::read_to_string("/proc/self/comm").map(|name| name.trim().to_owned()).unwrap_or_default()
 }
 
 /// The number of a group that is given by number or name (getgrnam(3)).

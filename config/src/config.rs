@@ -1,9 +1,10 @@
 //! What a file says, and which file it is that is read.
 
+use crate::contract::SubscriberConfig;
 use crate::diagnostic::ConfigError;
 use crate::parse::parse;
 use crate::{memory, presets};
-use framebus::{Backend, Content, StreamOptions, Wait};
+use framebus::{Backend, Content, Contract, StreamOptions, Wait};
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -51,9 +52,19 @@ pub struct StreamConfig {
     /// With `wait = "predict"`: [`SubscriberOptions::spin_budget_percent`](framebus::SubscriberOptions), where the file
     /// says it.
     pub spin_budget_percent: Option<f32>,
+    /// What its subscribers rely on, but for those of a label in `subscribers`.
+    pub contract: Contract,
+    /// The tables `[streams.NAME.subscribers.LABEL]`, by label.
+    pub subscribers: BTreeMap<String, SubscriberConfig>,
 }
 
 impl StreamConfig {
+    /// What the file says of a subscriber that calls itself `label`.
+    pub fn subscriber(&self, label: &str) -> SubscriberConfig {
+        let of_all = SubscriberConfig { contract: self.contract, lossless: None };
+        self.subscribers.get(label).copied().unwrap_or(of_all)
+    }
+
     /// False where the file gives the `type` of a record and no `size`: then only a program that has the type can open
     /// the stream, with [`Bus::record_publisher`](crate::Bus::record_publisher).
     pub fn size_is_known(&self) -> bool {

@@ -6,6 +6,7 @@
 
 use crate::diagnostic::{Findings, Span};
 use crate::suggest::{alternatives, nearest};
+use std::ops::RangeInclusive;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -67,6 +68,27 @@ impl<'a, 'f> Section<'a, 'f> {
 
     fn value_span(&self, key: &str) -> Span {
         self.value(key).map_or(self.span.clone(), Spanned::span)
+    }
+
+    /// What a table in this one is called.
+    pub(crate) fn title_of(&self, key: &str) -> String {
+        format!("{}.{key}]", self.title.trim_end_matches(']'))
+    }
+
+    /// Begins to read a table in this one.
+    pub(crate) fn inside(
+        &mut self,
+        title: String,
+        span: Span,
+        table: &'a DeTable<'a>,
+        known: &[&'static str],
+    ) -> Section<'a, '_> {
+        Section::open(title, span, table, known, self.findings)
+    }
+
+    /// Reports that something is wrong at a place of the file.
+    pub(crate) fn report(&mut self, span: Span, message: impl Into<String>, help: impl Into<String>) {
+        self.findings.report(span, message, help);
     }
 
     /// Reports that the value of `key` is wrong.
@@ -147,6 +169,26 @@ impl<'a, 'f> Section<'a, 'f> {
             self.refuse_type(key, "true or false", unquoted(key, quoted));
         }
         value.as_bool()
+    }
+
+    /// A number of a range, perhaps with a fraction; `expected` says so in words.
+    pub(crate) fn number(&mut self, key: &str, range: RangeInclusive<f64>, expected: &str) -> Option<f64> {
+        let (number, found) = match self.value(key)?.get_ref() {
+            // Both have the form that f64 reads, but for integers of another radix, which nobody writes for these.
+            DeValue::Float(number) => (number.as_str().parse().ok(), number.to_string()),
+            DeValue::Integer(number) => (number.to_string().parse().ok(), number.to_string()),
+            other => {
+                let quoted = other.as_str().filter(|text| text.parse::<f64>().is_ok());
+                let help = quoted.map_or(expected.to_owned(), |_| unquoted(key, quoted));
+                self.refuse_type(key, "a number", help);
+                return None;
+            }
+        };
+        let number: Option<f64> = number.filter(|number| range.contains(number));
+        if number.is_none() {
+            self.refuse(key, format!("{key} = {found} is out of range"), expected);
+        }
+        number
     }
 
     /// An integer of a range.

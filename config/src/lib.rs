@@ -28,7 +28,7 @@
 //! right. Without any file there is [`Config::demo`].
 //!
 //! How a file is read: `toml` makes a tree in which every key and value knows its place; `document` reads one table of
-//! it, key by key; `parse` goes through the tables, and `bus_table`, `content` and `stream` know what the keys mean, and report what they do not like to
+//! it, key by key; `parse` goes through the tables, and `bus_table`, `content`, `contract` and `stream` know what the keys mean, and report what they do not like to
 //! `diagnostic`, which shows it all.
 #![forbid(unsafe_code)]
 
@@ -37,6 +37,7 @@ mod bus_error;
 mod bus_table;
 mod config;
 mod content;
+mod contract;
 mod diagnostic;
 mod document;
 mod memory;
@@ -48,4 +49,5 @@ mod suggest;
 pub use bus::Bus;
 pub use bus_error::BusError;
 pub use config::{BusConfig, Config, StreamConfig};
+pub use contract::SubscriberConfig;
 pub use diagnostic::{ConfigError, Diagnostic, InvalidConfig};

@@ -2,16 +2,17 @@
 
 use crate::config::StreamConfig;
 use crate::content;
+use crate::contract;
 use crate::document::Section;
 use crate::memory::for_people;
 use framebus::{
-    Content, Geometry, GeometryError, MAX_HELD, MAX_HISTORY, MAX_SLOTS, MAX_SUBSCRIBERS, OnFull, Prefault, Rate, Slots,
-    StreamOptions, Wait,
+    Content, Contract, Geometry, GeometryError, MAX_HELD, MAX_HISTORY, MAX_SLOTS, MAX_SUBSCRIBERS, OnFull, OnStuck,
+    Prefault, Rate, Slots, StreamOptions, Wait,
 };
 use std::time::Duration;
 use toml::de::DeValue;
 
-pub(crate) const KEYS: [&str; 20] = [
+pub(crate) const KEYS: [&str; 24] = [
     "width",
     "height",
     "format",
@@ -26,12 +27,16 @@ pub(crate) const KEYS: [&str; 20] = [
     "max_held",
     "on_full",
     "wait_ms",
+    "on_stuck",
     "wait",
     "spin_budget_percent",
     "prefault",
     "huge_pages",
     "lock",
     "persist",
+    "max_age_ms",
+    "max_skipped_per_s",
+    "subscribers",
 ];
 
 /// The keys whose values must go together.
@@ -51,17 +56,23 @@ pub(crate) fn read(section: &mut Section<'_, '_>, memory_bytes: Option<u64>) -> 
     set(&mut options.slots, slots(section));
     set(&mut options.max_subscribers, section.integer("max_subscribers", 1, MAX_SUBSCRIBERS));
     set(&mut options.max_held, section.integer("max_held", 1, MAX_HELD));
-    set(&mut options.on_full, on_full(section));
+    let (on_full, on_stuck) = on_full(section);
+    set(&mut options.on_full, on_full);
+    set(&mut options.on_stuck, on_stuck);
     set(&mut options.prefault, prefault(section));
     set(&mut options.huge_pages, section.boolean("huge_pages"));
     set(&mut options.lock, section.boolean("lock"));
     set(&mut options.persist, section.boolean("persist"));
     let wait = section.choice("wait", &[("block", Wait::Block), ("spin", Wait::Spin), ("predict", Wait::Predict)]);
     let spin_budget_percent = spin_budget(section, wait);
+    let contract = contract::read(section, Contract::default());
+    // A misspelt or refused on_full may have been meant to be "wait".
+    let known_on_full = on_full.or((!section.has("on_full")).then_some(OnFull::Drop));
+    let subscribers = contract::read_subscribers(section, contract, known_on_full);
     if section.accepted(&NUMBER_KEYS) {
         check_together(section, &options, memory_bytes);
     }
-    known.then_some(StreamConfig { options, wait, spin_budget_percent })
+    known.then_some(StreamConfig { options, wait, spin_budget_percent, contract, subscribers })
 }
 
 fn set<T>(option: &mut T, value: Option<T>) {
@@ -134,39 +145,31 @@ fn slots(section: &mut Section<'_, '_>) -> Option<Slots> {
     }
 }
 
-fn on_full(section: &mut Section<'_, '_>) -> Option<OnFull> {
+fn on_full(section: &mut Section<'_, '_>) -> (Option<OnFull>, Option<OnStuck>) {
+    let on_stuck = section.choice("on_stuck", &[("evict", OnStuck::Evict), ("refuse", OnStuck::Refuse)]);
     let wait_ms = section.integer("wait_ms", 1, MAX_WAIT_MS);
     let waits = section.choice("on_full", &[("drop", false), ("wait", true)]);
     // A misspelt or refused on_full may have been meant to be "wait".
     let drops = waits == Some(false) || !section.has("on_full");
-    if drops && section.value("wait_ms").is_some() {
-        let help = "add on_full = \"wait\", or remove `wait_ms`";
-        section.refuse_key("wait_ms", "`wait_ms` needs on_full = \"wait\"", help);
+    for key in ["wait_ms", "on_stuck"].into_iter().filter(|_| drops) {
+        if section.value(key).is_some() {
+            let help = format!("add on_full = \"wait\", or remove `{key}`");
+            section.refuse_key(key, format!("`{key}` needs on_full = \"wait\""), help);
+        }
     }
     let patience = Duration::from_millis(wait_ms.unwrap_or(DEFAULT_WAIT_MS).into());
-    waits.map(|waits| if waits { OnFull::Wait(patience) } else { OnFull::Drop })
+    (waits.map(|waits| if waits { OnFull::Wait(patience) } else { OnFull::Drop }), on_stuck)
 }
 
 /// Per cent of a core.
 fn spin_budget(section: &mut Section<'_, '_>, wait: Option<Wait>) -> Option<f32> {
     const KEY: &str = "spin_budget_percent";
-    const RANGE: &str = "expected 0.1 to 100 per cent of a core";
-    let (number, found) = match section.value(KEY)?.get_ref() {
-        DeValue::Float(number) => (number.as_str().parse().ok(), number.to_string()),
-        DeValue::Integer(number) => (number.to_string().parse().ok(), number.to_string()),
-        _ => {
-            section.refuse_type(KEY, "a number", RANGE);
-            return None;
-        }
-    };
-    let budget: Option<f32> = number.filter(|percent| (0.1..=100.0).contains(percent));
-    if budget.is_none() {
-        section.refuse(KEY, format!("{KEY} = {found} is out of range"), RANGE);
-    } else if wait != Some(Wait::Predict) && (wait.is_some() || !section.has("wait")) {
+    let budget = section.number(KEY, 0.1..=100.0, "expected 0.1 to 100 per cent of a core")?;
+    if wait != Some(Wait::Predict) && (wait.is_some() || !section.has("wait")) {
         let help = "add wait = \"predict\", or remove `spin_budget_percent`";
         section.refuse_key(KEY, "`spin_budget_percent` needs wait = \"predict\"", help);
     }
-    budget
+    Some(budget as f32)
 }
 
 fn prefault(section: &mut Section<'_, '_>) -> Option<Prefault> {

@@ -1,7 +1,7 @@
 //! What somebody probably meant.
 
 /// Words that people bring from elsewhere, and what they are called here.
-const ELSEWHERE: [(&str, &str); 11] = [
+const ELSEWHERE: [(&str, &str); 14] = [
     ("fps", "rate_hz"),
     ("hz", "rate_hz"),
     ("framerate", "rate_hz"),
@@ -13,6 +13,9 @@ const ELSEWHERE: [(&str, &str); 11] = [
     ("depth", "history"),
     ("queue_size", "history"),
     ("hugepages", "huge_pages"),
+    ("deadline_ms", "max_age_ms"),
+    ("lifespan", "max_age_ms"),
+    ("max_age", "max_age_ms"),
 ];
 
 /// The word of `known` that `word` is most like, where it is like one at all.

@@ -33,6 +33,11 @@ type = "Imu"
 size = 32
 [streams.bytes]
 size = 24
+on_full = "wait"
+max_age_ms = 50
+[streams.bytes.subscribers.recorder]
+max_skipped_per_s = 0
+lossless = true
 [streams.more_bytes]
 size = 25
 [streams.gps]
@@ -206,4 +211,21 @@ fn a_stream_that_nobody_publishes_is_the_librarys_error() {
     assert!(matches!(test.0.subscriber("front"), Err(BusError::Attach(framebus::AttachError::NotFound { .. }))));
     let name: StreamName = test.0.stream_name("front").unwrap();
     assert!(Subscriber::attach(&name).is_err());
+}
+
+#[test]
+fn a_subscriber_gets_the_contract_of_its_label() {
+    let test = TestBus::new("contract", "");
+    let bus = &test.0;
+    let _publisher = bus.publisher("bytes").unwrap();
+    let age = Some(std::time::Duration::from_millis(50));
+    let recorder = bus.subscriber_as("bytes", "recorder").unwrap();
+    assert_eq!((recorder.contract().max_age, recorder.contract().max_skipped_per_s), (age, Some(0)));
+    assert!(recorder.is_lossless());
+    let other = bus.subscriber("bytes").unwrap();
+    assert_eq!((other.contract().max_age, other.contract().max_skipped_per_s), (age, None));
+    assert!(!other.is_lossless());
+    let labels = framebus::list(&framebus::Backend::SysV).unwrap();
+    let labels = labels.iter().filter(|stream| stream.name == *recorder.name()).flat_map(|stream| &stream.subscribers);
+    assert!(labels.filter(|subscriber| subscriber.holder.label == "recorder").count() == 1);
 }

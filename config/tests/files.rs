@@ -1,7 +1,9 @@
 //! What a file without mistakes means: defaults, every key, and the files that come with the library.
 
 use framebus::Backend;
-use framebus::{Content, ImageShape, OnFull, PixelFormat, Prefault, Rate, Slots, StreamOptions, Wait};
+use framebus::{
+    Content, Contract, ImageShape, OnFull, OnStuck, PixelFormat, Prefault, Rate, Slots, StreamOptions, Wait,
+};
 use framebus_config::{Config, presets};
 use std::path::Path;
 use std::time::Duration;
@@ -47,6 +49,13 @@ fn every_key_arrives_in_its_option() {
         huge_pages = true
         lock = true
         persist = true
+        on_stuck = "refuse"
+        max_age_ms = 0.5
+        max_skipped_per_s = 3
+        [streams.front.subscribers.recorder]
+        max_age_ms = "none"
+        max_skipped_per_s = 0
+        lossless = true
         "#,
     );
     assert_eq!(config.bus.group.as_deref(), Some("video"));
@@ -59,10 +68,31 @@ fn every_key_arrives_in_its_option() {
     expected.max_held = 5;
     expected.on_full = OnFull::Wait(Duration::from_millis(250));
     expected.prefault = Prefault::All;
+    expected.on_stuck = OnStuck::Refuse;
     (expected.huge_pages, expected.lock, expected.persist) = (true, true, true);
     expected.mode = 0o660;
     assert_eq!(config.streams["front"].options, expected);
     assert_eq!(config.streams["front"].wait, Some(Wait::Spin));
+    assert_eq!(config.streams["front"].contract, contract(Some(Duration::from_micros(500)), Some(3)));
+    let recorder = config.streams["front"].subscriber("recorder");
+    assert_eq!((recorder.contract, recorder.lossless), (contract(None, Some(0)), Some(true)));
+}
+
+fn contract(max_age: Option<Duration>, max_skipped_per_s: Option<u32>) -> Contract {
+    let mut contract = Contract::default();
+    (contract.max_age, contract.max_skipped_per_s) = (max_age, max_skipped_per_s);
+    contract
+}
+
+#[test]
+fn a_label_relies_on_what_its_table_says_and_else_on_what_the_stream_says() {
+    let lines = "max_age_ms = 50\non_full = \"wait\"\nsubscribers.brake = { max_age_ms = 20 }\nsubscribers.\"my logger\" = \
+                 { max_age_ms = \"none\", max_skipped_per_s = 5, lossless = false }";
+    let config = parsed(&format!("[bus]\nname = \"robot\"\n[streams.front]\nsize = 8\n{lines}\n"));
+    let (ms, of) = (Duration::from_millis, |label: &str| config.streams["front"].subscriber(label));
+    assert_eq!((of("anybody").contract, of("anybody").lossless), (contract(Some(ms(50)), None), None));
+    assert_eq!((of("brake").contract, of("brake").lossless), (contract(Some(ms(20)), None), None));
+    assert_eq!((of("my logger").contract, of("my logger").lossless), (contract(None, Some(5)), Some(false)));
 }
 
 #[test]
@@ -134,7 +164,7 @@ fn the_defaults_written_out_in_the_demo_are_the_defaults() {
         .map(|line| match line.strip_prefix("# ") {
             // They are defaults only in the sense that they need something else.
             Some(key)
-                if ["group", "wait_ms", "directory", "wait", "spin_budget"]
+                if ["group", "wait_ms", "on_stuck", "directory", "wait", "spin_budget", "subscribers"]
                     .iter()
                     .any(|name| key.starts_with(name)) =>
             {

@@ -382,6 +382,82 @@ fn a_capacity_is_for_images_and_not_less_than_one() {
 }
 
 #[test]
+fn on_stuck_and_lossless_go_with_waiting_only() {
+    assert_eq!(
+        mistakes_of_image("on_stuck = \"evict\""),
+        ["6:1 `on_stuck` needs on_full = \"wait\" | add on_full = \"wait\", or remove `on_stuck`"]
+    );
+    assert_eq!(
+        mistakes_of_image("on_full = \"wait\"\non_stuck = \"evcit\""),
+        ["7:12 on_stuck = \"evcit\" is unknown | did you mean \"evict\"? expected \"evict\" or \"refuse\""]
+    );
+    let help = "add on_full = \"wait\" to the stream, or remove `lossless`";
+    assert_eq!(
+        mistakes_of_image("subscribers.recorder = { lossless = true }"),
+        [format!("6:26 `lossless` needs a stream with on_full = \"wait\" | {help}")]
+    );
+    assert_eq!(
+        mistakes_of_image("subscribers.recorder = { lossless = true }\non_full = \"wiat\"").len(),
+        1,
+        "it may have been meant"
+    );
+}
+
+#[test]
+fn contracts_have_ranges_and_may_be_none() {
+    let ages = "expected 0.001 to 3600000 ms, or \"none\"";
+    let cases = [
+        ("max_age_ms = 0", format!("max_age_ms = 0 is out of range | {ages}")),
+        ("max_age_ms = 3600000.5", format!("max_age_ms = 3600000.5 is out of range | {ages}")),
+        ("max_age_ms = true", format!("`max_age_ms` is a boolean, expected a number | {ages}")),
+        ("max_age_ms = \"never\"", format!("`max_age_ms` is a string, expected a number | {ages}")),
+        (
+            "max_age_ms = \"5\"",
+            "`max_age_ms` is a string, expected a number | write it without quotes: max_age_ms = 5".to_owned(),
+        ),
+        ("max_skipped_per_s = -1", "max_skipped_per_s = -1 is out of range | expected 0 to 1000000".to_owned()),
+        ("max_skipped_per_s = 0.5", "`max_skipped_per_s` is a number with a fraction, expected an integer".to_owned()),
+    ];
+    for (line, expected) in cases {
+        let column = line.find('=').unwrap() + 3;
+        assert_eq!(mistakes_of_image(line), [format!("6:{column} {expected}")]);
+    }
+    assert_eq!(
+        mistakes_of_image("max_ages_ms = 5"),
+        ["6:1 unknown key `max_ages_ms` in [streams.front] | did you mean `max_age_ms`?"]
+    );
+}
+
+#[test]
+fn tables_of_subscribers_are_read_as_all_others() {
+    assert_eq!(
+        mistakes_of_stream("size = 8\n[streams.front.subscribers.recorder]\nmax_skiped_per_s = 0\nmax_age_ms = 0"),
+        [
+            "6:1 unknown key `max_skiped_per_s` in [streams.front.subscribers.recorder] | did you mean `max_skipped_per_s`?",
+            "7:14 max_age_ms = 0 is out of range | expected 0.001 to 3600000 ms, or \"none\""
+        ]
+    );
+    assert_eq!(
+        mistakes_of_image("subscribers = 3"),
+        [
+            "6:15 `subscribers` is an integer, expected a table | write a table for each label: [streams.front.subscribers.recorder]"
+        ]
+    );
+    assert_eq!(
+        mistakes_of_image("subscribers.recorder = 3"),
+        ["6:13 `recorder` in [streams.front.subscribers] is an integer, expected a table | write its keys under \
+             [streams.front.subscribers.recorder]"]
+    );
+    assert_eq!(
+        mistakes_of_image("subscribers.\"a label that is far too long for one\" = {}"),
+        [
+            "6:13 \"a label that is far too long for one\" can not be a subscriber's label | expected 1 to 31 bytes without control \
+             characters: what a viewer's --label can be"
+        ]
+    );
+}
+
+#[test]
 fn a_spin_budget_goes_with_predict_only_and_has_a_range() {
     let help = "add wait = \"predict\", or remove `spin_budget_percent`";
     let wrong = [format!("6:1 `spin_budget_percent` needs wait = \"predict\" | {help}")];

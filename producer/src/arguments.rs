@@ -83,6 +83,10 @@ pub struct Arguments {
     #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(1..), help_heading = "Stream")]
     pub wait_ms: Option<u64>,
 
+    /// When that time is over because of a lossless reader: evict that reader, or refuse the frame [default: evict]
+    #[arg(long, value_name = "POLICY", help_heading = "Stream")]
+    pub on_stuck: Option<Stuck>,
+
     /// Keep the stream, with its last frames, when this producer ends
     #[arg(long, help_heading = "Stream")]
     pub persist: bool,
@@ -152,6 +156,15 @@ pub enum Full {
     Drop,
     /// Wait for a slot, and for lossless subscribers.
     Wait,
+}
+
+/// The policy of `--on-stuck`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Stuck {
+    /// Wait for it no longer: it is named and told, and all others go on.
+    Evict,
+    /// Refuse the frame, for all; of files and pipes it is tried again.
+    Refuse,
 }
 
 fn parse_rate(text: &str) -> Result<Rate, String> {

@@ -17,10 +17,10 @@
 
 use std::time::Duration;
 
-use framebus::{Backend, Content, ImageShape, OnFull, Rate, StreamName, StreamOptions};
+use framebus::{Backend, Content, ImageShape, OnFull, OnStuck, Rate, StreamName, StreamOptions};
 use framebus_config::{Bus, Config};
 
-use crate::arguments::{Arguments, Full};
+use crate::arguments::{Arguments, Full, Stuck};
 use crate::source::{SourceSpec, Told, Wish};
 use framebus_program::usage;
 
@@ -105,6 +105,7 @@ impl Target {
         options.max_subscribers = arguments.max_subscribers.unwrap_or(options.max_subscribers);
         options.max_held = arguments.max_held.unwrap_or(options.max_held);
         options.on_full = on_full(arguments, options.on_full)?;
+        options.on_stuck = on_stuck(arguments, &options)?;
         options.persist |= arguments.persist;
         options.rate = match &arguments.source {
             SourceSpec::V4l2(_) => told.rate.or(arguments.rate).or(options.rate),
@@ -214,6 +215,17 @@ fn on_full(arguments: &Arguments, configured: OnFull) -> anyhow::Result<OnFull> 
     }
 }
 
+fn on_stuck(arguments: &Arguments, options: &StreamOptions) -> anyhow::Result<OnStuck> {
+    match (arguments.on_stuck, options.on_full) {
+        (None, _) => Ok(options.on_stuck),
+        (Some(_), OnFull::Drop) => {
+            Err(usage!("--on-stuck is of no use on a stream that waits for nobody: give --on-full wait too"))
+        }
+        (Some(Stuck::Evict), _) => Ok(OnStuck::Evict),
+        (Some(Stuck::Refuse), _) => Ok(OnStuck::Refuse),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -297,6 +309,15 @@ mod tests {
         assert_eq!(target(None).options(&arguments(line), Told::default()).unwrap().0.rate, DEFAULT_RATE);
         let line = format!("{line} --unpaced");
         assert_eq!(target(None).options(&arguments(&line), Told::default()).unwrap().0.rate, None);
+    }
+
+    #[test]
+    fn who_is_stuck_is_dealt_with_as_the_arguments_say_where_the_stream_waits() {
+        let line = "--width 8 --height 8 --format mono8";
+        let plan = |more: &str| target(None).options(&arguments(&format!("{line} {more}")), Told::default());
+        assert_eq!(plan("--on-full wait").unwrap().0.on_stuck, OnStuck::Evict);
+        assert_eq!(plan("--on-full wait --on-stuck refuse").unwrap().0.on_stuck, OnStuck::Refuse);
+        assert!(plan("--on-stuck refuse").unwrap_err().to_string().ends_with("give --on-full wait too"));
     }
 
     #[test]

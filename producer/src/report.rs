@@ -78,13 +78,12 @@ fn report(stream: &str, counts: &Counts, interval: Duration, json: bool, ended: 
             abandoned: tally.abandoned - before.abandoned,
             restarts: tally.restarts - before.restarts,
             lost: tally.lost - before.lost,
+            evicted: tally.evicted - before.evicted,
             rate_hz: thousandths((tally.published - before.published) as f64 / seconds),
             seconds: thousandths(seconds),
             last_sequence: counts.last_sequence(),
         };
-        if let Some(why) = counts.take_trouble() {
-            aside(|| tracing::warn!("{why}"));
-        }
+        tell_trouble(counts);
         match &status {
             Some(status) => status.show(&line),
             None => print_json(&line)?,
@@ -92,10 +91,15 @@ fn report(stream: &str, counts: &Counts, interval: Duration, json: bool, ended: 
         (begun, before) = (now, tally);
         due = (due + interval).max(now);
     }
-    if let Some(why) = counts.take_trouble() {
+    tell_trouble(counts);
+    Ok(())
+}
+
+/// Why frames were refused, and who was evicted.
+fn tell_trouble(counts: &Counts) {
+    for why in counts.take_trouble().into_iter().chain(counts.take_evictions()) {
         aside(|| tracing::warn!("{why}"));
     }
-    Ok(())
 }
 
 fn print_json(line: &impl Serialize) -> io::Result<()> {
@@ -111,13 +115,14 @@ fn print_words(summary: &Summary) -> io::Result<()> {
         (Some(first), Some(last)) => format!(", sequences {first} to {last}"),
         _ => String::new(),
     };
-    let Summary { stream, published, seconds, rate_hz, drops, late, abandoned, restarts, lost, .. } = summary;
+    let Summary { stream, published, seconds, rate_hz, drops, late, abandoned, restarts, lost, evicted, .. } = summary;
     // Of most sources there is nothing to say here.
-    let more: String = [(restarts, "new starts of the source"), (lost, "lost by the camera")]
-        .into_iter()
-        .filter(|(count, _)| **count > 0)
-        .map(|(count, what)| format!(", {count} {what}"))
-        .collect();
+    let more: String =
+        [(restarts, "new starts of the source"), (lost, "lost by the camera"), (evicted, "viewers evicted")]
+            .into_iter()
+            .filter(|(count, _)| **count > 0)
+            .map(|(count, what)| format!(", {count} {what}"))
+            .collect();
     // Whoever closed standard error does not want to know.
     let _ = writeln!(
         io::stderr(),
@@ -157,8 +162,11 @@ impl Status {
     }
 
     fn show(&self, interval: &Interval) {
-        let Interval { stream, rate_hz, published, drops, late, .. } = interval;
-        let text = format!("{stream}: {rate_hz:.1} Hz, {published} published, {drops} dropped, {late} late");
+        let Interval { stream, rate_hz, published, drops, late, evicted, .. } = interval;
+        let mut text = format!("{stream}: {rate_hz:.1} Hz, {published} published, {drops} dropped, {late} late");
+        if *evicted > 0 {
+            text.push_str(&format!(", {evicted} evicted"));
+        }
         match &self.line {
             Some(line) => {
                 line.set_message(text);

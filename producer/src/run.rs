@@ -12,6 +12,9 @@
 //! | `on_full = "drop"` | is consumed from the source, so that time goes on, and counts as dropped |
 //! | `on_full = "wait"`, pattern, imu, lidar, cameras | counts as dropped when the time to wait is over: a camera can not be stopped |
 //! | `on_full = "wait"`, files, pipes and commands | is tried again until there is a slot: nothing is lost, the source waits |
+//!
+//! Lossless viewers that are stuck are evicted by the library, or make it refuse the frame, as `on_stuck` says; who was is
+//! told here.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -163,6 +166,7 @@ impl Producer {
                 break;
             }
             let published = self.follow_source()? && self.publish_one(pace.as_ref().filter(|_| is_ahead))?;
+            self.note_evicted();
             if let Some(pace) = &mut pace {
                 let now = now_ns();
                 let behind = Duration::from_nanos(now.saturating_sub(pace.deadline_ns()));
@@ -197,11 +201,24 @@ impl Producer {
         }
     }
 
+    fn note_evicted(&mut self) {
+        for evicted in self.publisher.take_evicted() {
+            let OnFull::Wait(waited) = self.publisher.options().on_full else { continue };
+            let name = self.publisher.name();
+            self.counts.note_evicted(format!(
+                "evicted {evicted} from stream {name}: it did not read for longer than {waited:?} (wait_ms); it is told, and all \
+                 others go on"
+            ));
+        }
+    }
+
     /// Publishes the frame that has arrived, or consumes it; true: it was published. With a `pace`, it is ahead of that.
     fn publish_one(&mut self, pace: Option<&Pace>) -> anyhow::Result<bool> {
         let arrived_ns = now_ns();
         let tries_again = matches!(self.publisher.options().on_full, OnFull::Wait(_)) && self.source.is_recorded();
         loop {
+            // Where it is tried again for long, they are told of all the same.
+            self.note_evicted();
             match self.publisher.loan() {
                 Ok(mut loan) => {
                     let (sequence, begun_ns) = (loan.sequence(), now_ns());

@@ -20,8 +20,11 @@ pub(crate) struct Counts {
     /// Publish times, in ns of the bus's clock.
     first_ns: AtomicU64,
     last_ns: AtomicU64,
+    evicted: AtomicU64,
     /// Why the last refused frame was refused.
     trouble: Mutex<Option<String>>,
+    /// Who was evicted, in words, and how often; of many only so many.
+    evictions: Mutex<Vec<(String, u64)>>,
 }
 
 /// The counters at one time.
@@ -33,7 +36,11 @@ pub(crate) struct Tally {
     pub(crate) abandoned: u64,
     pub(crate) restarts: u64,
     pub(crate) lost: u64,
+    pub(crate) evicted: u64,
 }
+
+/// Evicted viewers that are told of, in an interval.
+const MOST_EVICTIONS: usize = 16;
 
 impl Counts {
     pub(crate) fn count_published(&self, sequence: u64, now_ns: u64) {
@@ -83,6 +90,24 @@ impl Counts {
         self.trouble.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
+    /// Notes that a lossless viewer was evicted: `who` and why.
+    pub(crate) fn note_evicted(&self, who: String) {
+        self.evicted.fetch_add(1, Relaxed);
+        let mut evictions = self.evictions.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, times)) = evictions.iter_mut().find(|(other, _)| *other == who) {
+            *times += 1;
+        } else if evictions.len() < MOST_EVICTIONS {
+            evictions.push((who, 1));
+        }
+    }
+
+    /// Takes the evictions since this was asked last, in words.
+    pub(crate) fn take_evictions(&self) -> Vec<String> {
+        let evictions = std::mem::take(&mut *self.evictions.lock().unwrap_or_else(PoisonError::into_inner));
+        let words = |(who, times)| if times == 1 { who } else { format!("{who}; {times} times") };
+        evictions.into_iter().map(words).collect()
+    }
+
     pub(crate) fn tally(&self) -> Tally {
         Tally {
             published: self.published.load(Relaxed),
@@ -91,6 +116,7 @@ impl Counts {
             abandoned: self.abandoned.load(Relaxed),
             restarts: self.restarts.load(Relaxed),
             lost: self.lost.load(Relaxed),
+            evicted: self.evicted.load(Relaxed),
         }
     }
 
@@ -112,6 +138,7 @@ impl Counts {
             abandoned: tally.abandoned,
             restarts: tally.restarts,
             lost: tally.lost,
+            evicted: tally.evicted,
             rate_hz: thousandths(rate_hz),
             seconds: thousandths(seconds),
             first_sequence: Some(self.first_sequence.load(Relaxed)).filter(|&sequence| sequence > 0),
@@ -147,6 +174,8 @@ pub struct Summary {
     pub restarts: u64,
     /// Frames that a camera took and this producer never got: gaps in the driver's numbers. 0 for other sources.
     pub lost: u64,
+    /// Times that a lossless viewer was not waited for any longer (`on_full = "wait"`).
+    pub evicted: u64,
     /// Mean rate from the first frame published to the last one, in frames a second; 0 with fewer than two.
     pub rate_hz: f64,
     /// Length of the run in seconds.
@@ -181,6 +210,8 @@ pub struct Interval {
     pub restarts: u64,
     /// As in the summary.
     pub lost: u64,
+    /// As in the summary.
+    pub evicted: u64,
     /// Frames a second in this interval.
     pub rate_hz: f64,
     /// Length of this interval in seconds.
@@ -202,11 +233,14 @@ mod tests {
         counts.count_dropped();
         counts.count_late(2);
         counts.count_restart();
+        ["recorder", "logger", "recorder"].iter().for_each(|who| counts.note_evicted((*who).to_owned()));
+        assert_eq!(counts.take_evictions(), ["recorder; 2 times", "logger"]);
+        assert!(counts.take_evictions().is_empty());
         let json = serde_json::to_string(&counts.summary("a/b", "pattern", 1.00049, 0, 0)).unwrap();
         assert_eq!(
             json,
             "{\"kind\":\"summary\",\"stream\":\"a/b\",\"published\":11,\"drops\":1,\"late\":2,\"abandoned\":0,\
-             \"restarts\":1,\"lost\":0,\"rate_hz\":10.0,\"seconds\":1.0,\"first_sequence\":100,\"last_sequence\":110,\"waits\":0,\"waited_ns\":0,\
+             \"restarts\":1,\"lost\":0,\"evicted\":3,\"rate_hz\":10.0,\"seconds\":1.0,\"first_sequence\":100,\"last_sequence\":110,\"waits\":0,\"waited_ns\":0,\
              \"source\":\"pattern\"}"
         );
     }

@@ -9,7 +9,7 @@ const HEADER: &str = "YUV4MPEG2 W62 H46 F30000:1001 Ip A0:0 C420jpeg\n";
 const FRAME_BYTES: usize = 62 * 46 * 3 / 2;
 
 /// A video of frames that are all different.
-fn video(frames: usize) -> Vec<u8> {
+pub fn video(frames: usize) -> Vec<u8> {
     let mut bytes = HEADER.as_bytes().to_vec();
     let mut state = 1_u32;
     for _ in 0..frames {

@@ -71,13 +71,13 @@ fn a_rain_of_signals_makes_no_call_fail() {
     assert!(signals > 10 * rounds, "{signals} signals in {rounds} rounds");
 }
 
-fn signal(process: &Running, signal: libc::c_int) {
+pub fn signal(process: &Running, signal: libc::c_int) {
     // SAFETY: plain integers; the process is this test's own.
     assert_eq!(unsafe { libc::kill(process.child.id() as libc::pid_t, signal) }, 0);
 }
 
 /// Stops a process in the middle of whatever it does.
-fn stop(process: &Running) {
+pub fn stop(process: &Running) {
     signal(process, libc::SIGSTOP);
     let stat = format!("/proc/{}/stat", process.child.id());
     // proc(5): the state stands behind the name in parentheses.

@@ -1,5 +1,6 @@
 //! The command line.
 
+use crate::contract::Limit;
 use clap::{Args, ValueEnum};
 use framebus::Backend;
 use framebus_picture::FileKind;
@@ -24,9 +25,24 @@ pub struct Arguments {
     #[arg(long, value_name = "BACKEND")]
     pub backend: Option<Backend>,
 
-    /// Which frames to take
-    #[arg(long, value_enum, default_value_t)]
-    pub mode: Mode,
+    /// Which frames to take; without it, latest, or every where the config says lossless = true of this viewer's label
+    #[arg(long, value_enum)]
+    pub mode: Option<Mode>,
+
+    /// Oldest age since its capture, in milliseconds, at which a frame may be taken, or none; without it, what the config says
+    ///
+    /// Frames that are older are counted, in the stream too, and told of once an interval; and so are intervals at whose end
+    /// there is no frame that is new enough.
+    #[arg(long, value_name = "MS")]
+    pub max_age_ms: Option<Limit<Duration>>,
+
+    /// Most frames that may be skipped or missed within a second, or none; without it, what the config says
+    #[arg(long, value_name = "N")]
+    pub max_skipped_per_s: Option<Limit<u32>>,
+
+    /// Fail (exit code 1, at the end) where the contract was not kept, or where this viewer was evicted with --mode every
+    #[arg(long)]
+    pub enforce: bool,
 
     /// How to wait for the next frame; without it, what the config says of the stream, else predict
     #[arg(long, value_enum)]
@@ -98,7 +114,7 @@ pub struct Arguments {
     #[arg(long, value_name = "ADDR", value_parser = framebus_web::address)]
     #[arg(conflicts_with_all = ["mode", "wait", "spin_budget", "verify", "snapshot", "snapshot_after", "frames", "seconds"])]
     #[arg(conflicts_with_all = ["until_closed", "patience", "hold", "hold_frames", "pipe", "json", "interval", "label"])]
-    #[arg(conflicts_with_all = ["window", "terminal", "record"])]
+    #[arg(conflicts_with_all = ["window", "terminal", "record", "max_age_ms", "max_skipped_per_s", "enforce"])]
     pub web: Option<SocketAddr>,
 
     /// Show the stream in a window, over X11
@@ -136,6 +152,13 @@ pub struct Arguments {
     /// Say nothing but errors (and JSON, where asked for)
     #[arg(long, short)]
     pub quiet: bool,
+}
+
+impl Arguments {
+    /// Whether frames are taken in order, each one.
+    pub(crate) fn takes_every(&self) -> bool {
+        self.mode == Some(Mode::Every)
+    }
 }
 
 /// Which frames a viewer takes.
@@ -283,7 +306,7 @@ mod tests {
     #[test]
     fn nothing_at_all_is_a_good_command_line() {
         let arguments = parse(&[]).unwrap();
-        assert_eq!((arguments.mode, arguments.wait, arguments.patience), (Mode::Latest, None, None));
+        assert_eq!((arguments.mode, arguments.wait, arguments.patience), (None, None, None));
         assert_eq!(arguments.interval, Duration::from_secs(1));
     }
 
@@ -294,6 +317,8 @@ mod tests {
         assert!(parse(&["--patience", "-1"]).is_err());
         assert!(parse(&["--patience", "soon"]).unwrap_err().contains("no number of seconds"));
         assert!(parse(&["--frames", "0"]).is_err());
+        assert!(parse(&["--max-age-ms", "0"]).unwrap_err().contains("expected 0.001 to 3600000 ms"));
+        assert!(parse(&["--max-skipped-per-s", "none", "--max-age-ms", "0.5", "--enforce"]).is_ok());
         assert!(parse(&["--spin-budget", "0"]).unwrap_err().contains("0.1 to 100"));
         assert!(parse(&["--record-kind", "png"]).unwrap_err().contains("--record"));
         assert!(parse(&["--record", "a", "--record-threads", "0"]).is_err());

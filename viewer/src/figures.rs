@@ -3,6 +3,7 @@
 //! Latency is the time from a frame's publication to the moment this viewer has it. Frames that were there before the
 //! viewer came are not in it: their age says when the viewer was started, not how quick the bus is.
 
+use crate::contract::Violations;
 use framebus::{PredictionCounters, SubscriberCounters};
 use framebus_program::Latencies;
 use serde::Serialize;
@@ -18,14 +19,15 @@ pub(crate) struct Counts {
     pub torn: u64,
     pub recorded: u64,
     pub record_skipped: u64,
+    pub evicted: u64,
+    pub violations: Violations,
     pub predictions: PredictionCounters,
 }
 
 impl Counts {
     pub(crate) fn new(counters: SubscriberCounters, predictions: PredictionCounters, verified: u64, torn: u64) -> Self {
         let SubscriberCounters { seen: frames, skipped, missed, .. } = counters;
-        let (recorded, record_skipped) = (0, 0);
-        Self { frames, skipped, missed, verified, torn, recorded, record_skipped, predictions }
+        Self { frames, skipped, missed, verified, torn, predictions, ..Self::default() }
     }
 
     fn since(self, earlier: Self) -> Self {
@@ -37,6 +39,8 @@ impl Counts {
             torn: self.torn - earlier.torn,
             recorded: self.recorded - earlier.recorded,
             record_skipped: self.record_skipped - earlier.record_skipped,
+            evicted: self.evicted - earlier.evicted,
+            violations: self.violations.since(earlier.violations),
             // Told of the whole run only.
             predictions: self.predictions,
         }
@@ -73,12 +77,17 @@ pub(crate) struct Interval<'a> {
     pub torn: u64,
     pub recorded: u64,
     pub record_skipped: u64,
+    pub evicted: u64,
+    pub violations: Violations,
     /// New frames a second of this interval.
     pub fps: f64,
     #[serde(flatten)]
     pub latency: Latency,
     /// Since the newest frame's data was taken; `None` before the first frame.
     pub age_ns: Option<u64>,
+    /// Greatest age at which a frame was taken, of those that a contract is about.
+    #[serde(skip)]
+    pub oldest_ns: Option<u64>,
     /// Frames held at this moment.
     pub held: usize,
     /// `None` before the first frame.
@@ -108,6 +117,12 @@ pub struct Summary {
     pub recorded: u64,
     /// Frames that were taken and not written, because encoder or disk were too slow.
     pub record_skipped: u64,
+    /// Times that a publisher that waits did so no longer, because this viewer had not read.
+    pub evicted: u64,
+    /// How often the contract was not kept.
+    pub violations: Violations,
+    /// Whether it was kept all the time; `None` where there is none.
+    pub contract_kept: Option<bool>,
     /// New frames a second, from the first one published after attaching to the last; 0 with fewer than two.
     pub fps: f64,
     /// Median of the latency, in ns; `None` where no frame was published after attaching.
@@ -150,6 +165,10 @@ pub(crate) struct Figures {
     interval: Latencies,
     /// Counts, and time since attaching, at the end of the last interval.
     reported: (Counts, Duration),
+    /// Greatest age of the interval's frames when they were taken, in ns.
+    oldest_ns: Option<u64>,
+    /// Something was agreed on.
+    pub has_contract: bool,
     first: Option<Sighting>,
     last: Option<Sighting>,
     /// When the first frame came that was published after attaching, in ns, and how many have come since, it too.
@@ -169,9 +188,22 @@ struct Sighting {
 impl Figures {
     pub(crate) fn new(stream: String, label: String) -> Self {
         let (total, interval) = (Latencies::new(), Latencies::new());
-        let reported = Default::default();
+        let (reported, oldest_ns, has_contract) = Default::default();
         let (first, last, timed) = (None, None, None);
-        Self { stream, label, total, interval, reported, first, last, timed, restarts: 0, epochs: 0 }
+        Self {
+            stream,
+            label,
+            total,
+            interval,
+            reported,
+            oldest_ns,
+            has_contract,
+            first,
+            last,
+            timed,
+            restarts: 0,
+            epochs: 0,
+        }
     }
 
     /// Takes note of a new frame; `latency_ns` is `None` where it tells nothing.
@@ -182,6 +214,7 @@ impl Figures {
         if let Some(ns) = latency_ns {
             self.total.record(ns);
             self.interval.record(ns);
+            self.oldest_ns = self.oldest_ns.max(Some(acquired_ns.saturating_sub(capture_ns)));
             self.timed.get_or_insert((acquired_ns, 0)).1 += 1;
         }
     }
@@ -189,7 +222,8 @@ impl Figures {
     /// The figures since the last interval's end; the next one begins.
     pub(crate) fn end_interval(&mut self, counts: Counts, seconds: Duration, now_ns: u64, held: usize) -> Interval<'_> {
         let (earlier, begun) = std::mem::replace(&mut self.reported, (counts, seconds));
-        let Counts { frames, skipped, missed, torn, recorded, record_skipped, .. } = counts.since(earlier);
+        let Counts { frames, skipped, missed, torn, recorded, record_skipped, evicted, violations, .. } =
+            counts.since(earlier);
         let latency = Latency::of(&self.interval);
         self.interval.clear();
         let length = seconds.saturating_sub(begun).as_secs_f64();
@@ -204,9 +238,12 @@ impl Figures {
             torn,
             recorded,
             record_skipped,
+            evicted,
+            violations,
             fps: if length > 0.0 { frames as f64 / length } else { 0.0 },
             latency,
             age_ns: self.last.map(|last| now_ns.saturating_sub(last.capture_ns)),
+            oldest_ns: self.oldest_ns.take(),
             held,
             last_sequence: self.last.map(|last| last.sequence),
         }
@@ -234,6 +271,9 @@ impl Figures {
             verified: counts.verified,
             recorded: counts.recorded,
             record_skipped: counts.record_skipped,
+            evicted: counts.evicted,
+            violations: counts.violations,
+            contract_kept: self.has_contract.then(|| counts.violations.total() == 0),
             fps,
             latency_p50_ns,
             latency_p99_ns,
@@ -308,6 +348,9 @@ mod tests {
             "torn",
             "recorded",
             "record_skipped",
+            "evicted",
+            "violations",
+            "contract_kept",
             "fps",
             "latency_p50_ns",
             "latency_p99_ns",

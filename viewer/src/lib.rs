@@ -15,11 +15,12 @@
 //! With `--web` it is [`framebus_web`] that shows the streams, in browsers.
 //!
 //! Data goes to standard output, words go to standard error. Exit codes: 0 all is well (a reader that closed the pipe
-//! is well, too), 1 something failed or a frame was torn, 2 the command line or the config is at fault.
+//! is well, too), 1 something failed, a frame was torn, or, with `--enforce`, the contract was not kept, 2 the command line or the config is at fault.
 #![forbid(unsafe_code)]
 
 mod arguments;
 mod attach;
+mod contract;
 mod face;
 mod figures;
 mod pipe;
@@ -36,5 +37,6 @@ mod web;
 mod window;
 
 pub use arguments::{Arguments, GraphicsKind, Mode, PipeFormat, RecordKind, WaitKind};
+pub use contract::{Limit, Violations};
 pub use figures::Summary;
 pub use run::{End, Outcome, run};

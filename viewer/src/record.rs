@@ -14,7 +14,7 @@ mod folder;
 mod index;
 mod output;
 
-use crate::arguments::{Arguments, Mode, RecordKind};
+use crate::arguments::{Arguments, RecordKind};
 use anyhow::{Context, anyhow, bail};
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use folder::Folder;
@@ -110,7 +110,7 @@ impl Recorder {
             stream: stream.clone(),
             asked: arguments.record_kind,
             threads,
-            waits: arguments.mode == Mode::Every,
+            waits: arguments.takes_every(),
             running: None,
             last,
             earlier_until,

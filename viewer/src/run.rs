@@ -1,7 +1,8 @@
 //! A whole run: find the stream, attach, view, sum up.
 
-use crate::arguments::{Arguments, Mode};
+use crate::arguments::Arguments;
 use crate::attach::{Attached, Attempt, attach};
+use crate::contract;
 use crate::face::Face;
 use crate::figures::{Counts, Figures, Summary};
 use crate::pipe::Pipe;
@@ -45,12 +46,14 @@ pub struct Outcome {
     pub summary: Summary,
     /// Frames that failed `--verify`, of all streams.
     pub torn: u64,
+    /// What `--enforce` does not allow, in words.
+    pub fault: Option<String>,
 }
 
 impl Outcome {
-    /// 1 where a frame was torn, else 0.
+    /// 1 where a frame was torn, or where the contract was not kept that is enforced, else 0.
     pub fn exit_code(&self) -> u8 {
-        u8::from(self.torn > 0)
+        u8::from(self.torn > 0 || self.fault.is_some())
     }
 }
 
@@ -63,9 +66,10 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     if let Some(listen) = arguments.web {
         web::serve(arguments, listen)?;
         let summary = Figures::new(String::new(), arguments.label.clone()).summary(Counts::default(), Duration::ZERO);
-        return Ok(Outcome { end: End::Interrupted, torn: 0, summary });
+        return Ok(Outcome { end: End::Interrupted, torn: 0, fault: None, summary });
     }
     let target = Target::find(arguments)?;
+    let arguments = &Arguments { mode: Some(target.mode), ..arguments.clone() };
     let stop = Arc::new(AtomicBool::new(false));
     framebus_program::on_interrupt(&stop).context("preparing for Ctrl-C")?;
     let mut status = Status::new(arguments);
@@ -77,9 +81,10 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
         recorder: record.map(|directory| Recorder::new(directory, &target.name, arguments)).transpose()?,
     };
     let face = Face::open(arguments, &target.name, &target.backend)?;
-    let mut viewing = Viewing { arguments, target: &target, status: &status, stop: &stop, tasks, face, torn: 0 };
+    let mut viewing =
+        Viewing { arguments, target: &target, status: &status, stop: &stop, tasks, face, torn: 0, faults: Vec::new() };
     let viewed = viewing.streams();
-    let Viewing { tasks: Tasks { snapshot, mut recorder, .. }, face, torn, .. } = viewing;
+    let Viewing { tasks: Tasks { snapshot, mut recorder, .. }, face, torn, mut faults, .. } = viewing;
     // Before files are waited for, and before the last words: they are to be read where the picture was.
     let remarks = face.map(Face::close).unwrap_or_default();
     status.uncover();
@@ -95,7 +100,9 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
         (summary.recorded, summary.record_skipped) = recorder.counts();
     }
     let watched = watched.and_then(|end| recorded.map(|()| end));
-    let mut outcome = conclude(watched, summary, &status)?;
+    faults.extend(fault(arguments, &summary));
+    let fault = (!faults.is_empty()).then(|| faults.join("\n"));
+    let mut outcome = conclude(watched, summary, fault, &status)?;
     outcome.torn += torn;
     saved.map(|()| outcome)
 }
@@ -110,6 +117,13 @@ struct Viewing<'a> {
     face: Option<Face>,
     /// Torn frames of the streams that were left for another one.
     torn: u64,
+    /// What was wrong with them.
+    faults: Vec<String>,
+}
+
+/// What `--enforce` does not allow, of a stream.
+fn fault(arguments: &Arguments, summary: &Summary) -> Option<String> {
+    arguments.enforce.then(|| contract::fault(&summary.stream, summary.violations, summary.evicted)).flatten()
 }
 
 impl Viewing<'_> {
@@ -130,6 +144,7 @@ impl Viewing<'_> {
             }
             self.status.turn(&summary)?;
             self.torn += summary.torn;
+            self.faults.extend(fault(self.arguments, &summary));
             self.tasks.verifier = self.tasks.verifier.as_ref().map(|_| Verifier::default());
             limits.frames = limits.frames.map(|frames| frames.saturating_sub(summary.frames));
             // It was there a moment ago; if it is not any more, the user sees that and goes on.
@@ -148,7 +163,9 @@ impl Viewing<'_> {
         let mut options = SubscriberOptions::default();
         (options.wait, options.spin_budget_percent) = (self.target.wait, self.target.spin_budget_percent);
         options.backend = self.target.backend.clone();
-        options.lossless = self.arguments.mode == Mode::Every;
+        let terms = self.target.terms(name, self.arguments);
+        let lossless = self.arguments.takes_every() && terms.lossless != Some(false);
+        (options.contract, options.lossless) = (terms.contract, lossless);
         options.label = self.arguments.label.clone();
         let (hold_frames, until) = (self.arguments.hold_frames, limits.until);
         let attempt = Attempt { name, options, hold_frames, patience, until, turned };
@@ -158,10 +175,19 @@ impl Viewing<'_> {
                 let seconds = self.arguments.seconds;
                 limits.until = limits.until.or_else(|| seconds.map(|seconds| Instant::now() + seconds));
                 let (tasks, face) = (&mut self.tasks, self.face.as_mut());
-                let mut session =
-                    Session::begin(self.arguments, self.status, self.stop, *subscriber, tasks, face, *limits)?;
+                let mut session = Session::begin(
+                    self.arguments,
+                    self.status,
+                    self.stop,
+                    *subscriber,
+                    tasks,
+                    face,
+                    *limits,
+                    lossless,
+                )?;
                 let watched = session.watch();
-                return Ok((watched, session.finish()));
+                let summary = session.finish(&watched);
+                return Ok((watched, summary));
             }
             Attached::Interrupted => Leave::End(End::Interrupted),
             Attached::Seconds => Leave::End(End::Seconds),
@@ -174,13 +200,18 @@ impl Viewing<'_> {
 }
 
 /// Shows the figures, whatever happened; a closed pipe is no failure.
-fn conclude(watched: anyhow::Result<End>, summary: Summary, status: &Status) -> anyhow::Result<Outcome> {
-    let shown = status.summary(&summary);
+fn conclude(
+    watched: anyhow::Result<End>,
+    summary: Summary,
+    fault: Option<String>,
+    status: &Status,
+) -> anyhow::Result<Outcome> {
+    let shown = status.summary(&summary, fault.as_deref());
     let end = match watched.and_then(|end| Ok(shown.map(|()| end)?)) {
         Err(error) if is_closed_pipe(&error) => End::PipeClosed,
         other => other?,
     };
-    Ok(Outcome { end, torn: summary.torn, summary })
+    Ok(Outcome { end, torn: summary.torn, fault, summary })
 }
 
 fn is_closed_pipe(error: &anyhow::Error) -> bool {

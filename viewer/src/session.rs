@@ -3,7 +3,8 @@
 //! Nothing is allocated for a frame, and nothing waits without an end: the loop comes round at least each [`SLICE`], to
 //! see whether the user or the clock wants it to stop.
 
-use crate::arguments::{Arguments, Mode};
+use crate::arguments::Arguments;
+use crate::contract::interval_warning;
 use crate::face::{self, Face, State, Wish};
 use crate::figures::{Counts, Figures, Summary};
 use crate::pipe::Pipe;
@@ -69,9 +70,17 @@ pub(crate) struct Session<'a> {
     content: Option<Content>,
     /// When that may be said again.
     next_remark: Instant,
+    /// Times that the publisher did not wait for us any longer.
+    evicted: u64,
+    /// Of this interval, it was said.
+    told_eviction: bool,
+    /// When the last new frame was taken; before the first, when the session began.
+    taken_ns: u64,
 }
 
 impl<'a> Session<'a> {
+    /// `lossless`: the publisher was asked to wait for us.
+    #[allow(clippy::too_many_arguments)]
     pub(crate) fn begin(
         arguments: &'a Arguments,
         status: &'a Status,
@@ -80,6 +89,7 @@ impl<'a> Session<'a> {
         tasks: &'a mut Tasks,
         mut face: Option<&'a mut Face>,
         limits: Limits,
+        lossless: bool,
     ) -> anyhow::Result<Self> {
         let stream = subscriber.name().to_string();
         let (begun, begun_ns) = (Instant::now(), now_ns());
@@ -94,6 +104,9 @@ impl<'a> Session<'a> {
             producer_is_there: true,
             content: None,
             next_remark: begun,
+            evicted: 0,
+            told_eviction: false,
+            taken_ns: begun_ns,
             arguments,
             status,
             stop,
@@ -105,9 +118,10 @@ impl<'a> Session<'a> {
             begun,
             begun_ns,
         };
+        session.figures.has_contract = !session.subscriber.contract().is_empty();
         let content = session.subscriber.content();
         tracing::debug!(stream = session.stream, %content, geometry = ?session.subscriber.geometry(), "attached");
-        if arguments.mode == Mode::Every && !session.subscriber.is_lossless() {
+        if arguments.takes_every() && lossless && !session.subscriber.is_lossless() {
             session.say(&format!(
                 "the producer of {} does not wait for viewers (on_full = \"drop\"): frames that go before they are taken \
                  are counted as missed",
@@ -159,8 +173,12 @@ impl<'a> Session<'a> {
         Ok(enough.then_some(Leave::End(End::Frames)))
     }
 
-    /// The figures of the whole.
-    pub(crate) fn finish(self) -> Summary {
+    /// The figures of the whole. `watched` is why it ended.
+    pub(crate) fn finish(mut self, watched: &anyhow::Result<Leave>) -> Summary {
+        // Who stops of his own accord may have been waiting for a frame; a stream that is closed has no newer one.
+        if !matches!(watched, Ok(Leave::End(End::Closed | End::Frames))) {
+            self.judge_staleness();
+        }
         self.figures.summary(self.counts(), self.begun.elapsed())
     }
 
@@ -169,7 +187,8 @@ impl<'a> Session<'a> {
             self.tasks.verifier.as_ref().map_or((0, 0), |verifier| (verifier.verified, verifier.torn));
         let (recorded, record_skipped) = self.tasks.recorder.as_ref().map_or((0, 0), Recorder::counts);
         let counts = Counts::new(self.subscriber.counters(), self.subscriber.predictions(), verified, torn);
-        Counts { recorded, record_skipped, ..counts }
+        let violations = self.subscriber.violations().into();
+        Counts { recorded, record_skipped, evicted: self.evicted, violations, ..counts }
     }
 
     /// What is due by the clock, and whether it is time to end.
@@ -197,12 +216,16 @@ impl<'a> Session<'a> {
         if now >= self.next_interval {
             // Without drift; and after a long pause not for each interval that went by.
             self.next_interval = (self.next_interval + self.arguments.interval).max(now);
+            self.judge_staleness();
+            self.told_eviction = false;
             let (counts, held) = (self.counts(), self.subscriber.held());
             let interval = self.figures.end_interval(counts, now - self.begun, now_ns(), held);
+            let warning = interval_warning(&interval, &self.subscriber.contract());
             if let Some(face) = &mut self.face {
                 face.note(&interval);
             }
             self.status.interval(&interval)?;
+            warning.iter().for_each(|warning| self.warn(warning));
         }
         Ok(None)
     }
@@ -224,9 +247,13 @@ impl<'a> Session<'a> {
     /// The next new frame; `None` where the stream changed between waiting and taking.
     fn take(&mut self) -> anyhow::Result<Option<Frame>> {
         let seen = self.subscriber.counters().seen;
-        let frame = match self.arguments.mode {
-            Mode::Latest => self.subscriber.latest()?,
-            Mode::Every => self.subscriber.next()?,
+        let taken = match self.arguments.takes_every() {
+            false => self.subscriber.latest(),
+            true => self.subscriber.next(),
+        };
+        let frame = match taken {
+            Err(error @ AcquireError::Evicted { .. }) => return Ok(self.note_eviction(&error)),
+            taken => taken?,
         };
         let acquired_ns = now_ns();
         let Some(frame) = frame.filter(|_| self.subscriber.counters().seen > seen) else { return Ok(None) };
@@ -246,6 +273,7 @@ impl<'a> Session<'a> {
             Ok(Some(frame)) => frame,
             // None to be had just now: it will be asked for again.
             Ok(None) | Err(AcquireError::AllHeld { .. }) => return Ok(None),
+            Err(error @ AcquireError::Evicted { .. }) => return Ok(self.note_eviction(&error)),
             Err(error) => return Err(error.into()),
         };
         if self.subscriber.counters().seen > seen {
@@ -258,9 +286,38 @@ impl<'a> Session<'a> {
         Ok(None)
     }
 
+    /// The publisher waits for us no longer: what is gone is counted with the next frame, and from there on it shall wait again. No
+    /// frame comes of it.
+    fn note_eviction<T>(&mut self, error: &AcquireError) -> Option<T> {
+        self.evicted += 1;
+        self.subscriber.be_lossless();
+        if !std::mem::replace(&mut self.told_eviction, true) {
+            self.warn(&format!("{error}. From the next frame on it is waited for again"));
+        }
+        None
+    }
+
+    /// Counts it as a violation where there is no frame that is new enough. Between two frames the newest one is as old as their
+    /// distance, whatever a contract says of frames when they are taken.
+    fn judge_staleness(&mut self) {
+        let usual = self.subscriber.rate().map_or(Duration::ZERO, |rate| rate.time_of(2));
+        if u128::from(now_ns().saturating_sub(self.taken_ns)) > usual.as_nanos() {
+            self.subscriber.is_stale();
+        }
+    }
+
+    /// Says that something is not as it should be, wherever the user looks.
+    fn warn(&mut self, text: &str) {
+        self.status.warn(text);
+        if let Some(face) = &mut self.face {
+            face.say(text);
+        }
+    }
+
     /// Counts a new frame.
     fn note_frame(&mut self, frame: &Frame, acquired_ns: u64) -> anyhow::Result<()> {
         let info = frame.info();
+        self.taken_ns = acquired_ns;
         let latency_ns = (info.publish_ns >= self.begun_ns).then(|| acquired_ns.saturating_sub(info.publish_ns));
         self.figures.saw(info.sequence, info.capture_ns, acquired_ns, latency_ns);
         self.note_content(frame);

@@ -4,6 +4,7 @@
 //! output, unless frames go there.
 
 use crate::arguments::Arguments;
+use crate::contract;
 use crate::figures::{Interval, Summary};
 /// Times, as the viewer tells them.
 pub(crate) use framebus_program::fine_duration as time_text;
@@ -87,6 +88,15 @@ impl Status {
         }
     }
 
+    /// Says that something is not as it should be.
+    pub(crate) fn warn(&self, text: &str) {
+        match &self.live {
+            _ if self.quiet || self.covered => {}
+            Live::Line(bar) => bar.suspend(|| tracing::warn!("{text}")),
+            Live::Off | Live::Lines => tracing::warn!("{text}"),
+        }
+    }
+
     /// Shows that we are still alive.
     pub(crate) fn beat(&self) {
         if let Live::Line(bar) = &self.live {
@@ -116,16 +126,19 @@ impl Status {
         self.write_json(summary)
     }
 
-    /// Says how it was, in words, and then in JSON, which is the last line.
+    /// Says how it was, in words, then why the run failed in spite of that, and then all in JSON, which is the last line.
     ///
     /// # Errors
     /// Where JSON can not be written.
-    pub(crate) fn summary(&self, summary: &Summary) -> io::Result<()> {
+    pub(crate) fn summary(&self, summary: &Summary, fault: Option<&str>) -> io::Result<()> {
         if let Live::Line(bar) = &self.live {
             bar.finish_and_clear();
         }
         if !self.quiet {
             write_line(&summary_text(summary, self.verify, self.record));
+        }
+        if let Some(fault) = fault {
+            tracing::error!("{fault}");
         }
         self.write_json(summary)
     }
@@ -173,6 +186,11 @@ fn interval_text(interval: &Interval<'_>, verify: bool, record: bool) -> String 
     if interval.record_skipped > 0 {
         text.push_str(&format!("  not recorded {}", interval.record_skipped));
     }
+    for (count, what) in [(interval.violations.total(), "violations"), (interval.evicted, "evicted")] {
+        if count > 0 {
+            text.push_str(&format!("  {what} {count}"));
+        }
+    }
     text
 }
 
@@ -217,6 +235,7 @@ fn summary_text(summary: &Summary, verify: bool, record: bool) -> String {
             summary.record_skipped
         ));
     }
+    text.push_str(&contract::summary_text(summary));
     if summary.restarts > 0 {
         text.push_str(&format!("\nthe producer came back {} times", summary.restarts));
     }

@@ -1,9 +1,10 @@
-//! Which stream to view, and how to wait for its frames: the command line first, then the config.
+//! Which stream to view, how to wait for its frames, and what to rely on: the command line first, then the config.
 
-use crate::arguments::Arguments;
+use crate::arguments::{Arguments, Mode};
+use crate::contract::Limit;
 use anyhow::Context;
-use framebus::{Backend, DEFAULT_SPIN_BUDGET_PERCENT, StreamName, Wait};
-use framebus_config::Config;
+use framebus::{Backend, Contract, DEFAULT_SPIN_BUDGET_PERCENT, StreamName, Wait};
+use framebus_config::{Config, SubscriberConfig};
 use framebus_program::UsageError;
 
 /// A stream by name, as found.
@@ -13,19 +14,21 @@ pub(crate) struct Target {
     pub backend: Backend,
     pub wait: Wait,
     pub spin_budget_percent: f32,
+    pub mode: Mode,
+    config: Config,
 }
 
 impl Target {
     pub(crate) fn find(arguments: &Arguments) -> anyhow::Result<Self> {
-        Self::of(&Config::find(arguments.config.as_deref())?, arguments)
+        Self::of(Config::find(arguments.config.as_deref())?, arguments)
     }
 
-    fn of(config: &Config, arguments: &Arguments) -> anyhow::Result<Self> {
+    fn of(config: Config, arguments: &Arguments) -> anyhow::Result<Self> {
         let bus = &config.bus.name;
         let name = match arguments.stream.as_deref() {
             Some(full) if full.contains('/') => full.parse().context("--stream")?,
             Some(stream) => StreamName::new(bus, stream).context("--stream")?,
-            None => StreamName::new(bus, only_stream(config)?)?,
+            None => StreamName::new(bus, only_stream(&config)?)?,
         };
         let configured = (name.bus() == bus).then(|| config.streams.get(name.stream())).flatten();
         let configured_wait = configured.and_then(|stream| stream.wait);
@@ -34,7 +37,27 @@ impl Target {
         let configured_budget = configured.and_then(|stream| stream.spin_budget_percent);
         let spin_budget_percent = arguments.spin_budget.or(configured_budget).unwrap_or(DEFAULT_SPIN_BUDGET_PERCENT);
         let backend = arguments.backend.as_ref().unwrap_or(&config.bus.backend).clone();
-        Ok(Self { name, backend, wait, spin_budget_percent })
+        let lossless = configured.and_then(|stream| stream.subscriber(&arguments.label).lossless);
+        let mode = arguments.mode.unwrap_or(if lossless == Some(true) { Mode::Every } else { Mode::Latest });
+        let target = Self { name, backend, wait, spin_budget_percent, mode, config };
+        if arguments.enforce && mode != Mode::Every && target.terms(&target.name, arguments).contract.is_empty() {
+            return Err(UsageError(format!(
+                "--enforce has nothing to enforce: give --max-age-ms or --max-skipped-per-s, or say it of stream {} in the config",
+                target.name
+            ))
+            .into());
+        }
+        Ok(target)
+    }
+
+    /// What to rely on, on this stream, and whether its publisher is to wait for a viewer that takes every frame.
+    pub(crate) fn terms(&self, name: &StreamName, arguments: &Arguments) -> SubscriberConfig {
+        let stream = self.config.streams.get(name.stream()).filter(|_| name.bus() == self.config.bus.name);
+        let mut terms = stream.map(|stream| stream.subscriber(&arguments.label)).unwrap_or_default();
+        let Contract { max_age, max_skipped_per_s, .. } = &mut terms.contract;
+        *max_age = arguments.max_age_ms.map_or(*max_age, Limit::most);
+        *max_skipped_per_s = arguments.max_skipped_per_s.map_or(*max_skipped_per_s, Limit::most);
+        terms
     }
 }
 
@@ -65,7 +88,7 @@ mod tests {
 
     fn target(config: Config, words: &[&str]) -> anyhow::Result<Target> {
         let words = std::iter::once(&"viewer").chain(words);
-        Target::of(&config, &Program::try_parse_from(words).unwrap().arguments)
+        Target::of(config, &Program::try_parse_from(words).unwrap().arguments)
     }
 
     #[test]
@@ -104,6 +127,28 @@ mod tests {
         assert_eq!(target(config.clone(), &["--spin-budget", "0.5"]).unwrap().spin_budget_percent, 0.5);
         assert_eq!(target(config, &[]).unwrap().spin_budget_percent, 5.0);
         assert_eq!(target(Config::demo(), &[]).unwrap().spin_budget_percent, DEFAULT_SPIN_BUDGET_PERCENT);
+    }
+
+    #[test]
+    fn the_contract_is_that_of_the_label_but_for_what_the_command_line_says() {
+        let text = "[bus]\nname = \"robot\"\n[streams.front]\nsize = 8\non_full = \"wait\"\nmax_age_ms = 50\n\
+                    subscribers.recorder = { max_age_ms = \"none\", max_skipped_per_s = 0, lossless = true }\n";
+        let found = |line: &str| {
+            let words: Vec<&str> = std::iter::once("viewer").chain(line.split_whitespace()).collect();
+            let arguments = Program::try_parse_from(words).unwrap().arguments;
+            let target = Target::of(Config::parse(text, "robot.toml").unwrap(), &arguments)?;
+            let terms = target.terms(&target.name, &arguments);
+            anyhow::Ok((terms.contract.max_age, terms.contract.max_skipped_per_s, target.mode))
+        };
+        let ms = |ms| Some(std::time::Duration::from_millis(ms));
+        assert_eq!(found("").unwrap(), (ms(50), None, Mode::Latest));
+        assert_eq!(found("--label recorder").unwrap(), (None, Some(0), Mode::Every));
+        assert_eq!(found("--label recorder --mode latest --max-age-ms 7").unwrap(), (ms(7), Some(0), Mode::Latest));
+        assert_eq!(found("--max-age-ms none --max-skipped-per-s 3").unwrap(), (None, Some(3), Mode::Latest));
+        assert_eq!(found("--stream other/front").unwrap(), (None, None, Mode::Latest), "another bus");
+        let error = found("--max-age-ms none --enforce").unwrap_err();
+        assert!(error.is::<UsageError>() && error.to_string().contains("nothing to enforce"), "{error}");
+        assert!(found("--stream other/front --mode every --enforce").is_ok(), "an eviction would fail it");
     }
 
     #[test]

@@ -355,3 +355,42 @@ fn a_reader_in_time_is_not_evicted_with_one_that_is_stuck() {
     assert_eq!((good.counters().missed, publisher.counters().evicted), (0, 1));
     drop(stuck);
 }
+
+#[test]
+fn the_same_stuck_reader_is_waited_for_once_until_it_asks_again() {
+    let stream = TestStream::new();
+    let patience = Duration::from_millis(60);
+    let mut publisher = stream.publisher(|options| options.on_full = OnFull::Wait(patience));
+    let mut stuck = stream.lossless();
+    (0..200).for_each(|byte| keep(publish(&mut publisher, byte)));
+    let counters = publisher.counters();
+    assert_eq!((counters.waits, counters.evicted, counters.refused), (1, 1, 0));
+    assert!(Duration::from_nanos(counters.waited_ns) >= patience);
+    assert!(matches!(stuck.next(), Err(AcquireError::Evicted { behind: 200, .. })));
+    (0..200).for_each(|byte| keep(publish(&mut publisher, byte)));
+    assert_eq!(publisher.counters().waits, 1, "it was told, and has not asked to be waited for");
+    stuck.be_lossless();
+    (0..200).for_each(|byte| keep(publish(&mut publisher, byte)));
+    assert_eq!((publisher.counters().waits, publisher.counters().evicted), (2, 2), "once for each time that it asks");
+    assert_eq!(publisher.take_evicted().len(), 2);
+}
+
+#[test]
+fn with_the_policy_to_refuse_each_frame_waits_and_the_stuck_reader_keeps_all() {
+    let stream = TestStream::new();
+    let mut publisher = stream.publisher(|options| {
+        options.on_full = OnFull::Wait(Duration::from_millis(10));
+        options.on_stuck = OnStuck::Refuse;
+    });
+    let mut stuck = stream.lossless();
+    publish(&mut publisher, 1);
+    for refused in 1..=3 {
+        assert!(matches!(publisher.loan(), Err(LoanError::Unread { .. })));
+        assert_eq!((publisher.counters().refused, publisher.counters().waits), (refused, refused));
+    }
+    assert_eq!(status(&stream.0).unwrap().subscribers[0].blamed, 3);
+    assert_eq!(stuck.next().unwrap().unwrap()[0], 1);
+    publish(&mut publisher, 2);
+    assert_eq!(stuck.next().unwrap().unwrap()[0], 2);
+    assert_eq!((stuck.counters().missed, publisher.counters().evicted), (0, 0));
+}

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use framebus::{Content, ImageShape, PixelFormat, Rate, Slots, StreamName, StreamOptions};
 use framebus_program::usage;
+use framebus_viewer::Limit;
 
 use super::backend::{Backends, Stream};
 
@@ -45,6 +46,12 @@ pub struct Arguments {
     /// Skipped, missed and late frames break a promise too (of use with --calm)
     #[arg(long)]
     strict: bool,
+    /// Promise that no viewer takes a frame older than so many milliseconds, or goes without one so long
+    #[arg(long, value_name = "MS")]
+    max_age_ms: Option<Limit<Duration>>,
+    /// Promise that no viewer loses more frames than so many within a second
+    #[arg(long, value_name = "N")]
+    max_skipped_per_s: Option<Limit<u32>>,
     /// Frames a second
     #[arg(long, value_name = "HZ", default_value = "100", value_parser = rate)]
     rate: Rate,
@@ -102,6 +109,9 @@ pub(super) struct Settings {
     pub passers_by: usize,
     pub calm: bool,
     pub strict: bool,
+    /// What the viewers rely on.
+    pub max_age: Option<Duration>,
+    pub max_skipped_per_s: Option<u32>,
     pub rate: Rate,
     /// The first is the stream's own; the others are those that a storm changes to.
     pub shapes: Vec<ImageShape>,
@@ -135,6 +145,8 @@ impl Settings {
             passers_by: if arguments.calm { 0 } else { PASSERS_BY },
             calm: arguments.calm,
             strict: arguments.strict,
+            max_age: arguments.max_age_ms.and_then(Limit::most),
+            max_skipped_per_s: arguments.max_skipped_per_s.and_then(Limit::most),
             rate: arguments.rate,
             shapes: vec![
                 shape(width, height, PixelFormat::Rgb8)?,
@@ -184,8 +196,19 @@ impl Settings {
                 options.max_subscribers,
                 options.max_held
             ));
+            if let Some(age) = self.max_age {
+                text.push_str(&format!("max_age_ms = {}\n", age.as_nanos() as f64 / 1e6));
+            }
+            if let Some(most) = self.max_skipped_per_s {
+                text.push_str(&format!("max_skipped_per_s = {most}\n"));
+            }
         }
         text
+    }
+
+    /// Whether viewers rely on something.
+    pub(super) fn has_contract(&self) -> bool {
+        self.max_age.is_some() || self.max_skipped_per_s.is_some()
     }
 
     /// With a free slot whatever viewers do, not a single frame may be refused.
@@ -259,11 +282,13 @@ mod tests {
 
     #[test]
     fn the_config_of_the_processes_says_what_the_probe_opens() {
-        let settings = settings("--streams 2 --rate 29.97 --slots 9").unwrap();
+        let settings = settings("--streams 2 --rate 29.97 --slots 9 --max-age-ms 0.7 --max-skipped-per-s 2").unwrap();
         let config = framebus_config::Config::parse(&settings.config(), "soak.toml").unwrap();
         assert_eq!(config.streams.len(), 2);
         let bus = framebus_config::Bus::from_config(config).unwrap();
         assert_eq!(bus.options("camera-2").unwrap(), settings.options(0));
+        let contract = bus.subscriber_options("camera-2").unwrap().contract;
+        assert_eq!((contract.max_age, contract.max_skipped_per_s), (Some(Duration::from_micros(700)), Some(2)));
     }
 
     #[test]

@@ -7,6 +7,7 @@ use crossbeam_channel::Sender;
 use crate::actor::{Actor, Message, Script, Words};
 
 use super::arguments::Settings;
+use super::judge;
 use super::plan::{Member, Part};
 
 /// How often they tell how it goes. What a process that is killed has not told is lost, so a storm asks more often.
@@ -40,7 +41,7 @@ pub(super) struct Life {
     /// As it told last.
     pub last_sequence: Option<u64>,
     /// What it has told in its intervals so far; see `judge`.
-    pub told: [u64; 4],
+    pub told: judge::Counted,
 }
 
 impl Role {
@@ -94,7 +95,7 @@ impl Role {
             interrupted: false,
             stopped: false,
             last_sequence: None,
-            told: [0; 4],
+            told: judge::Counted::default(),
         }))
     }
 

@@ -3,6 +3,7 @@
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 
+use framebus_viewer::Violations;
 use serde_json::Value;
 
 use super::cast::{Life, Role};
@@ -25,12 +26,19 @@ pub(super) struct End<'a> {
     pub ending: bool,
 }
 
-/// What a process counts. Of a producer: refused, late. Of a viewer: frames, skipped, missed, torn.
-fn counts(member: Member, object: &Value) -> [u64; 4] {
+/// What a process counts. Of a producer: refused, late. Of a viewer: frames, skipped, missed, torn, and violations of its
+/// contract: too old, too many skipped, stale.
+pub(super) type Counted = [u64; 7];
+
+fn counts(member: Member, object: &Value) -> Counted {
     let number = |key: &str| object[key].as_u64().unwrap_or(0);
     match member {
-        Member::Producer => [number("drops"), number("late"), 0, 0],
-        Member::Viewer(_) => [number("frames"), number("skipped"), number("missed"), number("torn")],
+        Member::Producer => [number("drops"), number("late"), 0, 0, 0, 0, 0],
+        Member::Viewer(_) => {
+            let violations = |key: &str| object["violations"][key].as_u64().unwrap_or(0);
+            let [old, many, stale] = ["too_old", "too_many_skipped", "stale"].map(violations);
+            [number("frames"), number("skipped"), number("missed"), number("torn"), old, many, stale]
+        }
     }
 }
 
@@ -56,7 +64,7 @@ pub(super) fn interval(ledger: &mut Ledger, role: &mut Role, object: &Value, clo
 }
 
 /// What a process told: into the present second, and into the events where it cost frames.
-fn book(ledger: &mut Ledger, member: Member, who: Who, counts: [u64; 4], sequence: Option<u64>) {
+fn book(ledger: &mut Ledger, member: Member, who: Who, counts: Counted, sequence: Option<u64>) {
     let calm = ledger.settings.calm;
     let page = &mut ledger.pages[who.stream];
     let near = sequence.map_or(String::new(), |sequence| format!(", up to frame {sequence}"));
@@ -68,15 +76,22 @@ fn book(ledger: &mut Ledger, member: Member, who: Who, counts: [u64; 4], sequenc
             costs.push(("late", late, "published behind their deadline"));
         }
         Member::Viewer(_) => {
-            let [frames, skipped, missed, torn] = counts;
+            let [frames, skipped, missed, torn, old, many, stale] = counts;
             page.row.viewer_frames += frames;
             page.row.skipped += skipped;
             page.row.missed += missed;
             page.row.torn += torn;
+            page.row.violations += old + many + stale;
             if torn > 0 {
                 let detail = format!("pid {} found {torn} frames torn{near}", who.pid.unwrap_or(0));
                 ledger.note(who, "torn", torn, detail.clone());
                 ledger.broken(Promise::Torn, Some(who.stream), who.label, detail);
+            }
+            let violations = Violations { too_old: old, too_many_skipped: many, stale };
+            if violations.total() > 0 {
+                let detail = format!("pid {}: {violations}{near}", who.pid.unwrap_or(0));
+                ledger.note(who, "violation", 0, detail.clone());
+                ledger.broken(Promise::Contract, Some(who.stream), who.label, detail);
             }
             costs.push(("skipped", skipped, "passed over for a newer one"));
             costs.push(("missed", missed, "gone before they were asked for"));
@@ -95,7 +110,7 @@ pub(super) fn end(ledger: &mut Ledger, role: &Role, life: &Life, end: &End) -> b
     if let Some(summary) = &life.actor.summary {
         // What came after the last interval.
         let totals = counts(role.member, summary);
-        let rest: [u64; 4] = std::array::from_fn(|index| totals[index].saturating_sub(life.told[index]));
+        let rest: Counted = std::array::from_fn(|index| totals[index].saturating_sub(life.told[index]));
         book(ledger, role.member, who, rest, summary["last_sequence"].as_u64());
     }
     let Some(fault) = fault(life, end) else { return true };

@@ -162,6 +162,9 @@ fn print(verdict: &Verdict, report: &Value, paths: &[String]) -> std::io::Result
         "viewers skipped {} frames and missed {}; {} were late",
         totals["skipped"], totals["missed"], totals["late"]
     )?;
+    if totals["violations"] != 0 {
+        writeln!(out, "what viewers rely on was violated {} times", totals["violations"])?;
+    }
     for &(promise, broken) in &verdict.promises {
         match broken {
             0 => writeln!(out, "kept    {}", promise.text())?,

@@ -114,6 +114,7 @@ fn totals(html: &mut String, totals: &Value) -> std::fmt::Result {
         ("skipped", "skipped by viewers"),
         ("missed", "missed by viewers"),
         ("late", "late"),
+        ("violations", "violations of contracts"),
         ("kills", "kill -9"),
         ("stops", "stops"),
         ("interrupts", "Ctrl-C"),
@@ -180,6 +181,10 @@ fn curves(html: &mut String, page: &Page, calm: bool, marks: &[f64]) -> anyhow::
             Curve { name: "refused", colour: RED, value: |row| Some(row.refused as f64 / row.seconds) },
         ],
     )?;
+    if rows.iter().any(|row| row.violations > 0) {
+        let value = |row: &super::timeline::Row| Some(row.violations as f64 / row.seconds);
+        figure("Violations of contracts, a second", Axis::Linear, &[Curve { name: "violations", colour: RED, value }])?;
+    }
     if rows.iter().any(|row| row.longest_pause_ns > 0) {
         let value = |row: &super::timeline::Row| (row.longest_pause_ns > 0).then_some(row.longest_pause_ns as f64);
         figure("Longest time without a frame", Axis::LogNs, &[Curve { name: "pause", colour: VIOLET, value }])?;

@@ -32,6 +32,8 @@ pub(super) struct Row {
     pub skipped: u64,
     pub missed: u64,
     pub torn: u64,
+    /// Of their contracts.
+    pub violations: u64,
     /// Frames that found no free slot, and frames behind their deadline, as the stream's header counts them.
     pub refused: u64,
     pub late: u64,
@@ -62,6 +64,7 @@ impl Row {
             (&mut self.skipped, next.skipped),
             (&mut self.missed, next.missed),
             (&mut self.torn, next.torn),
+            (&mut self.violations, next.violations),
             (&mut self.refused, next.refused),
             (&mut self.late, next.late),
             (&mut self.kills, next.kills),

@@ -23,10 +23,11 @@ pub(super) enum Promise {
     Places,
     Leaks,
     Smooth,
+    Contract,
 }
 
 impl Promise {
-    const ALL: [Promise; 9] = [
+    const ALL: [Promise; 10] = [
         Promise::Torn,
         Promise::Order,
         Promise::Refused,
@@ -36,6 +37,7 @@ impl Promise {
         Promise::Places,
         Promise::Leaks,
         Promise::Smooth,
+        Promise::Contract,
     ];
 
     pub(super) fn text(self) -> &'static str {
@@ -49,6 +51,7 @@ impl Promise {
             Promise::Places => "no place is lost",
             Promise::Leaks => "nothing is left behind",
             Promise::Smooth => "no frame is skipped, missed or late",
+            Promise::Contract => "every viewer gets what it relies on",
         }
     }
 
@@ -57,6 +60,7 @@ impl Promise {
         match self {
             Promise::Refused => settings.refuses_nothing(),
             Promise::Smooth => settings.strict,
+            Promise::Contract => settings.has_contract(),
             // Without a free slot for everybody, none can be missed either.
             Promise::Slots => settings.slots == framebus::Slots::Auto,
             _ => true,
@@ -167,7 +171,7 @@ mod tests {
     #[test]
     fn each_broken_promise_fails_the_soak_and_is_named_with_time_and_culprit() {
         for promise in Promise::ALL {
-            let verdict = verdict("--strict", &[promise]);
+            let verdict = verdict("--strict --max-age-ms 50", &[promise]);
             assert_eq!(verdict.exit_code(), 1, "{promise:?}");
             let json = verdict.to_json();
             let broken: Vec<&Value> =
@@ -181,6 +185,8 @@ mod tests {
     #[test]
     fn what_was_not_promised_is_not_held_against_it() {
         assert!(verdict("", &[Promise::Smooth]).is_ok());
+        assert!(verdict("", &[Promise::Contract]).is_ok());
+        assert!(!verdict("--max-skipped-per-s 0", &[Promise::Contract]).is_ok());
         assert!(verdict("--slots 6", &[Promise::Refused]).is_ok());
         assert!(!verdict("--slots 6 --calm", &[Promise::Refused]).is_ok(), "a calm soak is there to find drops");
     }

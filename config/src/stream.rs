@@ -97,7 +97,8 @@ fn capacity(section: &mut Section<'_, '_>, content: Option<&Content>) -> Option<
         section.refuse(KEY, format!("{KEY} = {capacity} is too little for {content}, of {least} bytes"), help);
         return None;
     }
-    Some(capacity)
+    // As much as there is anyway is the default.
+    Some(capacity).filter(|capacity| *capacity as usize > least)
 }
 
 /// A number of frames a second, or a fraction such as `"30000/1001"`.

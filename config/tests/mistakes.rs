@@ -373,9 +373,9 @@ fn a_capacity_is_for_images_and_not_less_than_one() {
         ]
     );
     assert_eq!(
-        mistakes("[streams.front]\nsize = 8\ncapacity_bytes = 50\n"),
+        mistakes_of_stream("size = 8\ncapacity_bytes = 50"),
         [
-            "3:1 `capacity_bytes` is for images, and the stream carries up to 8 bytes a frame | records have the size of \
+            "5:1 `capacity_bytes` is for images, and the stream carries up to 8 bytes a frame | records have the size of \
              their type, bytes that of `size`; remove it"
         ]
     );

@@ -2,8 +2,10 @@
 
 use std::io::Write;
 
-use framebus::{Backend, Content, StreamStatus, SubscriberStatus};
-use framebus_program::{backends, duration, list, no_streams, publisher_state, stream_json};
+use framebus::{Backend, Content, StreamStatus};
+use framebus_program::{
+    backends, duration, list, no_streams, publisher_state, stream_json, stream_lines, subscriber_lines,
+};
 
 /// Lists streams, without touching them.
 #[derive(clap::Args)]
@@ -48,11 +50,10 @@ fn print(out: &mut impl Write, stream: &StreamStatus) -> std::io::Result<()> {
     let age = stream
         .age_ns
         .map_or("no frame so far".to_owned(), |age| format!("frame {}, {} old", stream.last_sequence, duration(age)));
-    writeln!(
-        out,
-        "  publisher {publisher}, {age}, refused {}, late {}",
-        stream.counters.refused, stream.counters.late
-    )?;
+    writeln!(out, "  publisher {publisher}, {age}")?;
+    for line in stream_lines(stream) {
+        writeln!(out, "  {line}")?;
+    }
     writeln!(
         out,
         "  {} slots, history {}, {} of {} MiB in memory, {} (id {}), uid {}, mode {:04o}",
@@ -65,12 +66,14 @@ fn print(out: &mut impl Write, stream: &StreamStatus) -> std::io::Result<()> {
         stream.uid,
         stream.mode
     )?;
-    for SubscriberStatus { holder, held, counters, blamed, .. } in &stream.subscribers {
-        writeln!(
-            out,
-            "  viewer {holder}: seen {}, skipped {}, missed {}, holds {held}, refused frames because of it {blamed}",
-            counters.seen, counters.skipped, counters.missed
-        )?;
+    for subscriber in &stream.subscribers {
+        let holder = &subscriber.holder;
+        let pid = holder.pid.map_or("pid unknown".to_owned(), |pid| format!("pid {pid}"));
+        let label = if holder.label.is_empty() { "unnamed" } else { &holder.label };
+        writeln!(out, "  viewer {label} (place {}, {pid})", holder.place)?;
+        for line in subscriber_lines(subscriber) {
+            writeln!(out, "    {line}")?;
+        }
     }
     Ok(())
 }

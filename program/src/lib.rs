@@ -2,6 +2,7 @@
 //! rates, latencies, and times as words.
 #![forbid(unsafe_code)]
 
+mod accounting;
 mod duration;
 mod failure;
 mod interrupt;
@@ -9,6 +10,7 @@ mod latency;
 mod pace;
 mod streams;
 
+pub use accounting::{stream_lines, subscriber_lines};
 pub use duration::{duration, fine_duration};
 pub use failure::{UsageError, exit_code, finish};
 pub use interrupt::{on_interrupt, start_log};

@@ -58,7 +58,7 @@ pub fn stream_json(stream: &StreamStatus) -> Value {
             })
         })
         .collect();
-    json!({
+    let mut object = json!({
         "kind": "stream",
         "stream": stream.name.to_string(),
         "content": stream.content.as_ref().map(Content::to_string),
@@ -82,5 +82,7 @@ pub fn stream_json(stream: &StreamStatus) -> Value {
         "uid": stream.uid,
         "mode": format!("{:04o}", stream.mode),
         "subscribers": subscribers,
-    })
+    });
+    crate::accounting::add(&mut object, stream);
+    object
 }

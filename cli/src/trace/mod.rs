@@ -150,12 +150,12 @@ impl Log {
         if self.json {
             return writeln!(self.out, "{}", json::object(told));
         }
-        let line = match &told.what {
-            What::Lost(events) => Some(Line::lost(told, *events)),
-            What::Event(event) if self.all => Some(Line::of(&told.stream, event)),
+        let lines = match &told.what {
+            What::Lost(events) => vec![Line::lost(told, *events)],
+            What::Event(event) if self.all => vec![Line::of(&told.stream, event)],
             What::Event(event) => self.joiner.take(&told.stream, event),
         };
-        line.map_or(Ok(()), |line| self.columns.write(&mut self.out, &line))
+        lines.iter().try_for_each(|line| self.columns.write(&mut self.out, line))
     }
 
     /// Prints what was held back for a second, and lets all of it out.

@@ -313,7 +313,7 @@ fn objects_have_all_their_keys_and_what_was_overwritten_is_counted() {
 fn what_is_not_there_is_waited_for_and_what_is_no_name_is_refused() {
     let stream = TestStream::new("trace");
     let name = stream.name.to_string();
-    let output = command(&[&name], "--for 0.1").output().unwrap();
+    let output = framebus().args(["trace", &name, "--for", "0.1"]).output().unwrap();
     assert!(output.status.success() && output.stdout.is_empty());
     let words = format!("waiting for stream {name}, which is not there; framebus ls shows all\n");
     assert_eq!(String::from_utf8(output.stderr).unwrap(), words, "once, whatever the number of backends");

@@ -57,6 +57,8 @@ mod soak;
 mod strangers;
 #[path = "programs/top.rs"]
 mod top;
+#[path = "programs/trace.rs"]
+mod trace;
 #[path = "programs/users.rs"]
 mod users;
 #[path = "programs/web.rs"]

@@ -5,8 +5,8 @@ use std::time::{Duration, SystemTime};
 
 use framebus::{Backend, Content, Orphan, StreamStatus, SubscriberStatus, Survey, Unreadable};
 use framebus_program::{
-    backends, duration, no_streams, orphan_json, owner, publisher_state, stream_json, survey_each, unlisted,
-    unreadable_json,
+    backends, duration, no_streams, orphan_json, owner, publisher_state, stream_json, stream_lines, subscriber_lines,
+    survey_each, unlisted, unreadable_json,
 };
 
 /// Lists streams, and what crashed runs left of some, without touching them.
@@ -99,11 +99,10 @@ fn print(out: &mut impl Write, stream: &StreamStatus) -> std::io::Result<()> {
     let age = stream
         .age_ns
         .map_or("no frame so far".to_owned(), |age| format!("frame {}, {} old", stream.last_sequence, duration(age)));
-    writeln!(
-        out,
-        "  publisher {publisher}, {age}, refused {}, late {}",
-        stream.counters.refused, stream.counters.late
-    )?;
+    writeln!(out, "  publisher {publisher}, {age}")?;
+    for line in stream_lines(stream) {
+        writeln!(out, "  {line}")?;
+    }
     let geometry = &stream.geometry;
     writeln!(
         out,
@@ -126,10 +125,10 @@ fn print(out: &mut impl Write, stream: &StreamStatus) -> std::io::Result<()> {
         duration(age_of(stream.created_unix_ns)),
     )?;
     for subscriber in &stream.subscribers {
-        writeln!(out, "  viewer {}: {}", subscriber.holder, counts(subscriber))?;
+        print_viewer(out, "viewer", subscriber)?;
     }
     for subscriber in &stream.dead_subscribers {
-        writeln!(out, "  dead viewer {}: {}", subscriber.holder, counts(subscriber))?;
+        print_viewer(out, "dead viewer", subscriber)?;
     }
     if stream.is_orphan() {
         writeln!(out, "  {}", orphaned(stream))?;
@@ -137,9 +136,13 @@ fn print(out: &mut impl Write, stream: &StreamStatus) -> std::io::Result<()> {
     Ok(())
 }
 
-fn counts(SubscriberStatus { held, counters, blamed, .. }: &SubscriberStatus) -> String {
-    let framebus::SubscriberCounters { seen, skipped, missed, .. } = counters;
-    format!("seen {seen}, skipped {skipped}, missed {missed}, holds {held}, refused frames because of it {blamed}")
+/// Who reads, or died reading, and what it counted and measured.
+fn print_viewer(out: &mut impl Write, what: &str, subscriber: &SubscriberStatus) -> std::io::Result<()> {
+    // How long it holds what it holds stands below.
+    let mut holder = subscriber.holder.clone();
+    holder.held_ns = None;
+    writeln!(out, "  {what} {holder}")?;
+    subscriber_lines(subscriber).iter().try_for_each(|line| writeln!(out, "    {line}"))
 }
 
 /// By the clock that people set: only for them.

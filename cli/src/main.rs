@@ -10,6 +10,7 @@ mod ls;
 mod rm;
 mod soak;
 mod top;
+mod trace;
 
 use std::process::ExitCode;
 
@@ -53,6 +54,8 @@ enum Command {
     Gc(gc::Arguments),
     /// Shows all streams live: rates, ages, drops, and who is to blame.
     Top(top::Arguments),
+    /// Follows streams, and prints what became of frames that were not simply published and seen, and who is to blame.
+    Trace(Box<trace::Arguments>),
     /// Runs streams for a long time under fire, or calmly, and reports each frame that was lost, and to whom.
     Soak(Box<soak::Arguments>),
     /// Cleans up behind a soak that was killed itself; the soak starts it.
@@ -74,6 +77,7 @@ fn main() -> ExitCode {
         Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Gc(arguments) => gc::run(&arguments),
         Command::Top(arguments) => top::run(&arguments),
+        Command::Trace(arguments) => trace::run(&arguments),
         Command::Soak(arguments) => soak::run(&arguments),
         Command::SoakGuard(arguments) => soak::guard::run(&arguments),
     })

@@ -2,6 +2,7 @@
 //! rates, latencies, and times as words.
 #![forbid(unsafe_code)]
 
+mod accounting;
 mod duration;
 mod failure;
 mod interrupt;
@@ -10,6 +11,7 @@ mod pace;
 mod streams;
 mod users;
 
+pub use accounting::{stream_lines, subscriber_lines};
 pub use duration::{duration, fine_duration};
 pub use failure::{UsageError, exit_code, finish};
 pub use interrupt::{on_interrupt, start_log};

@@ -111,7 +111,7 @@ fn subscriber_json(subscriber: &SubscriberStatus) -> Value {
 /// A stream as one JSON object; its keys are in docs/json.md.
 pub fn stream_json(stream: &StreamStatus) -> Value {
     let all = |subscribers: &[SubscriberStatus]| subscribers.iter().map(subscriber_json).collect::<Vec<_>>();
-    json!({
+    let mut object = json!({
         "kind": "stream",
         "stream": stream.name.to_string(),
         "content": stream.content.as_ref().map(Content::to_string),
@@ -146,7 +146,9 @@ pub fn stream_json(stream: &StreamStatus) -> Value {
         "orphan": stream.is_orphan(),
         "subscribers": all(&stream.subscribers),
         "dead_subscribers": all(&stream.dead_subscribers),
-    })
+    });
+    crate::accounting::add(&mut object, stream);
+    object
 }
 
 /// An orphan as one JSON object; its keys are in docs/json.md.

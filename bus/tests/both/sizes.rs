@@ -117,7 +117,7 @@ fn a_lossless_subscriber_is_waited_for_over_a_change_of_size() {
         assert_eq!(subscriber.next().unwrap().unwrap().info().sequence, sequence);
     }
     assert!(subscriber.is_lossless());
-    (0..2).for_each(|_| drop(publish(&mut publisher)));
+    (0..2).for_each(|_| keep(publish(&mut publisher)));
     for sequence in 3..=4 {
         assert_eq!(subscriber.next().unwrap().unwrap().info().sequence, sequence);
     }
@@ -133,7 +133,7 @@ fn a_lossless_subscriber_that_is_evicted_before_it_has_moved_is_told() {
     let mut subscriber = stream.lossless();
     publish(&mut publisher);
     publisher.set_content(image(640, 480)).unwrap();
-    (0..3).for_each(|_| drop(publish(&mut publisher)));
+    (0..3).for_each(|_| keep(publish(&mut publisher)));
     assert_eq!(publisher.take_evicted().len(), 1);
     assert_eq!(subscriber.next().unwrap().unwrap().info().sequence, 1, "of the old epoch");
     let told = subscriber.next().map(drop).unwrap_err();
@@ -152,7 +152,7 @@ fn who_asks_to_be_told_of_changes_is_told_before_the_first_frame_that_is_differe
     let (small, usual, large) = (image(32, 24), image(64, 48), image(640, 480));
     for content in [&usual, &small, &usual, &large] {
         publisher.set_content(content.clone()).unwrap();
-        (0..2).for_each(|_| drop(publish(&mut publisher)));
+        (0..2).for_each(|_| keep(publish(&mut publisher)));
     }
     let mut known = usual.clone();
     let mut told = Vec::new();

@@ -20,9 +20,13 @@ pub enum Column {
     Nominal,
     /// Of the newest frame; of a subscriber, how many frames it is behind.
     Age,
-    /// What our own probe measured in the last interval.
+    /// What our own probe measured in the last interval; of a subscriber, what it measured itself.
     LatencyP50,
     LatencyP99,
+    /// Of a subscriber: from capture until it took the frame, 99th percentile of the last interval.
+    FrameAge,
+    /// Of a subscriber: how long it held a frame, likewise.
+    Hold,
     Skipped,
     Missed,
     /// Frames refused, or refused because of it.
@@ -45,6 +49,8 @@ impl Column {
             Column::Age => "AGE",
             Column::LatencyP50 => "LAT p50",
             Column::LatencyP99 => "LAT p99",
+            Column::FrameAge => "AGE p99",
+            Column::Hold => "HOLD99",
             Column::Skipped => "SKIP/s",
             Column::Missed => "MISS/s",
             Column::Drops => "DROP/s",
@@ -91,7 +97,9 @@ pub fn of_stream(column: Column, stream: &Watched) -> String {
         Column::Held => format!("{}/{}", now.held(), now.slots),
         Column::Memory => memory(now.resident_bytes),
         Column::Backend => now.key.backend.clone(),
-        Column::Name | Column::Skipped | Column::Missed | Column::Trouble => String::new(),
+        Column::Name | Column::FrameAge | Column::Hold | Column::Skipped | Column::Missed | Column::Trouble => {
+            String::new()
+        }
     }
 }
 
@@ -106,12 +114,20 @@ pub fn of_subscriber(column: Column, stream: &Watched, subscriber: &WatchedSubsc
         Column::Missed => number(rates.missed_hz),
         Column::Drops => number(rates.blamed_hz),
         Column::Held => format!("{}/{}", now.held, stream.now.max_held),
+        Column::LatencyP50 => time(rates.latency.map(|times| times.p50_ns)),
+        Column::LatencyP99 => time(rates.latency.map(|times| times.p99_ns)),
+        Column::FrameAge => time(rates.age.map(|times| times.p99_ns)),
+        Column::Hold => time(rates.hold.map(|times| times.p99_ns)),
         _ => String::new(),
     }
 }
 
 fn pid(pid: Option<u32>) -> String {
     pid.map_or_else(|| "?".to_owned(), |pid| pid.to_string())
+}
+
+fn time(ns: Option<u64>) -> String {
+    ns.map_or_else(String::new, duration)
 }
 
 fn number(hz: Option<f64>) -> String {

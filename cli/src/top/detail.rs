@@ -85,7 +85,10 @@ fn facts(detail: &Detail, width: u16) -> Vec<Fact> {
         Fact("content", format!("{}, up to {} a frame", now.content, memory(now.slot_bytes))),
         Fact("publisher", format!("{state}{restarts}")),
         Fact("newest", format!("{newest}; {hz}{nominal} Hz")),
-        Fact("counted", format!("refused {}, late {}, abandoned {}", now.refused, now.late, now.abandoned)),
+        Fact(
+            "counted",
+            format!("refused {}, late {}, abandoned {}, evicted {}", now.refused, now.late, now.abandoned, now.evicted),
+        ),
         Fact(
             "room",
             format!(
@@ -135,7 +138,7 @@ fn trouble_lines(troubles: &[Trouble], width: u16, paint: Paint) -> Vec<Line<'st
 fn probe_line(probe: Option<&Reading>, paint: Paint) -> Line<'static> {
     let name = Span::styled(format!(" {:<11}", "latency"), paint.quiet());
     let text = match probe {
-        None => Span::styled("press l to measure it with a probe, a subscriber of our own", paint.quiet()),
+        None => Span::styled("below, the readers' own; press l to measure with a probe", paint.quiet()),
         Some(Reading { fault: Some(fault), .. }) => Span::styled(fault.text.clone(), paint.sentence(Severity::Bad)),
         Some(Reading { latency: None, .. }) => Span::raw("probe: no frame in the last interval"),
         Some(Reading { latency: Some(latency), .. }) => {

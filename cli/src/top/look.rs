@@ -2,7 +2,7 @@
 //!
 //! Everything behind it works on looks alone, so it can be tested without streams.
 
-use framebus::{Content, PublisherState, StreamStatus, SubscriberStatus};
+use framebus::{Content, Histogram, PublisherState, StreamStatus, SubscriberStatus, Violations};
 use framebus_program::Seen;
 
 /// All streams at one moment.
@@ -35,6 +35,7 @@ pub struct Stream {
     pub refused: u64,
     pub abandoned: u64,
     pub late: u64,
+    pub evicted: u64,
     pub slots: usize,
     pub history: usize,
     pub max_subscribers: usize,
@@ -59,6 +60,13 @@ pub struct Subscriber {
     pub refused: u64,
     pub last_sequence: u64,
     pub blamed: u64,
+    pub blamed_held_ns: u64,
+    pub holding_ns: Option<u64>,
+    pub lossless: bool,
+    pub latencies: Histogram,
+    pub ages: Histogram,
+    pub holds: Histogram,
+    pub violations: Violations,
 }
 
 /// Who has a place: what makes a subscriber the same one in two looks.
@@ -98,6 +106,7 @@ impl Stream {
             refused: status.counters.refused,
             abandoned: status.counters.abandoned,
             late: status.counters.late,
+            evicted: status.counters.evicted,
             slots: status.geometry.slots(),
             history: status.geometry.history(),
             max_subscribers: status.geometry.max_subscribers(),
@@ -149,6 +158,13 @@ impl Subscriber {
             refused: counters.refused,
             last_sequence: counters.last_sequence,
             blamed: *blamed,
+            blamed_held_ns: status.blamed_held_ns,
+            holding_ns: holder.held_ns,
+            lossless: status.lossless,
+            latencies: status.latencies.clone(),
+            ages: status.ages.clone(),
+            holds: status.holds.clone(),
+            violations: status.violations,
         }
     }
 }

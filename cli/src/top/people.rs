@@ -13,19 +13,23 @@ use super::trouble::{self, Severity};
 use super::watch::{Watched, WatchedSubscriber};
 
 /// Columns of the table of subscribers: head, width, and from which width of the terminal on.
-const COLUMNS: [(&str, u16, u16); 12] = [
+const COLUMNS: [(&str, u16, u16); 16] = [
     ("SUBSCRIBER", 18, 0),
     ("PID", 7, 60),
     ("SEEN/s", 6, 0),
     ("AGE", 7, 66),
+    ("LAT p50", 7, 96),
+    ("LAT p99", 7, 78),
+    ("AGE p99", 7, 106),
+    ("HOLD p99", 8, 116),
     ("SKIP/s", 6, 0),
     ("MISS/s", 6, 72),
     ("DROP/s", 6, 0),
     ("HELD", 5, 50),
-    ("SEEN", 9, 100),
-    ("SKIPPED", 8, 110),
-    ("MISSED", 7, 120),
-    ("DROPPED", 8, 84),
+    ("SEEN", 9, 128),
+    ("SKIPPED", 8, 138),
+    ("MISSED", 7, 146),
+    ("DROPPED", 8, 88),
 ];
 
 /// Draws their table.
@@ -40,7 +44,7 @@ pub fn draw(frame: &mut Frame, area: Rect, detail: &Detail, paint: Paint) {
         let alignment = if index == 0 { Alignment::Left } else { Alignment::Right };
         Cell::new(Line::from(text).alignment(alignment))
     };
-    let words = area.width >= 146;
+    let words = area.width >= 180;
     let mut head: Vec<_> = shown
         .iter()
         .map(|&index| right(index, Span::raw(format!("{}{}", if index == 0 { "  " } else { "" }, COLUMNS[index].0))))
@@ -75,7 +79,7 @@ pub fn draw(frame: &mut Frame, area: Rect, detail: &Detail, paint: Paint) {
 }
 
 /// A subscriber's cells, in the order of [`COLUMNS`].
-fn cells(stream: &Watched, subscriber: &WatchedSubscriber, severity: Severity, paint: Paint) -> [Line<'static>; 12] {
+fn cells(stream: &Watched, subscriber: &WatchedSubscriber, severity: Severity, paint: Paint) -> [Line<'static>; 16] {
     let now = &subscriber.now;
     let cell = |column| Line::from(subscriber_cell(column, stream, subscriber, paint));
     let dropped = Span::raw(now.blamed.to_string());
@@ -87,6 +91,10 @@ fn cells(stream: &Watched, subscriber: &WatchedSubscriber, severity: Severity, p
         cell(Column::Pid),
         cell(Column::Hz),
         cell(Column::Age),
+        cell(Column::LatencyP50),
+        cell(Column::LatencyP99),
+        cell(Column::FrameAge),
+        cell(Column::Hold),
         cell(Column::Skipped),
         cell(Column::Missed),
         cell(Column::Drops),

@@ -94,6 +94,7 @@ fn object(status: &StreamStatus, stream: &Watched, watch: &Watch) -> Value {
     object["refused_hz"] = json!(rates.refused_hz.map(thousandths));
     object["abandoned_hz"] = json!(rates.abandoned_hz.map(thousandths));
     object["late_hz"] = json!(rates.late_hz.map(thousandths));
+    object["evicted_now"] = json!(rates.evicted);
     let latency = stream.probe.as_ref().and_then(|probe| probe.latency);
     object["latency_p50_ns"] = json!(latency.map(|latency| latency.p50_ns));
     object["latency_p99_ns"] = json!(latency.map(|latency| latency.p99_ns));
@@ -110,6 +111,12 @@ fn object(status: &StreamStatus, stream: &Watched, watch: &Watch) -> Value {
         object["missed_hz"] = json!(rates.missed_hz.map(thousandths));
         object["refused_hz"] = json!(rates.refused_hz.map(thousandths));
         object["blamed_hz"] = json!(rates.blamed_hz.map(thousandths));
+        object["violations_hz"] = json!(rates.violations_hz.map(|kinds| thousandths(kinds.iter().sum())));
+        for (name, times) in [("latency", rates.latency), ("age", rates.age), ("hold", rates.hold)] {
+            object[format!("interval_{name}_p50_ns")] = json!(times.map(|times| times.p50_ns));
+            object[format!("interval_{name}_p99_ns")] = json!(times.map(|times| times.p99_ns));
+            object[format!("interval_{name}_max_ns")] = json!(times.map(|times| times.max_ns));
+        }
         object["trouble"] = troubles(&trouble::of_subscriber(stream, subscriber));
     }
     object

@@ -4,6 +4,7 @@
 //! that attaches clears its place. A difference is taken only between two looks at the same thing; after a new beginning
 //! there is none for one look (`None`).
 
+use framebus::Histogram;
 use framebus_program::Progress;
 
 use super::look::{Stream, Subscriber};
@@ -20,6 +21,8 @@ pub struct StreamRates {
     pub refused_hz: Option<f64>,
     pub abandoned_hz: Option<f64>,
     pub late_hz: Option<f64>,
+    /// Lossless subscribers that were evicted.
+    pub evicted: Option<u64>,
 }
 
 /// What a subscriber did between two looks.
@@ -33,6 +36,32 @@ pub struct SubscriberRates {
     pub missed_hz: Option<f64>,
     /// Acquisitions refused, because it held all the frames it may.
     pub refused_hz: Option<f64>,
+    /// Violations of its contract a second, of each kind: too old, too many skipped, stale.
+    pub violations_hz: Option<[f64; 3]>,
+    /// Of the frames that it took: from publication until then.
+    pub latency: Option<Times>,
+    /// From capture until then.
+    pub age: Option<Times>,
+    /// How long frames were held that were let go of.
+    pub hold: Option<Times>,
+}
+
+/// Times of one interval, ns.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Times {
+    pub p50_ns: u64,
+    pub p99_ns: u64,
+    /// Exact only where it is the longest of all time, else to a quarter.
+    pub max_ns: u64,
+}
+
+impl Times {
+    /// `None`: there were none.
+    fn between(before: &Histogram, now: &Histogram) -> Option<Self> {
+        let since = now.since(before);
+        let quantile = |share| since.quantile_ns(share);
+        Some(Self { p50_ns: quantile(0.5)?, p99_ns: quantile(0.99)?, max_ns: since.longest_ns()? })
+    }
 }
 
 impl StreamRates {
@@ -49,6 +78,7 @@ impl StreamRates {
             refused_hz: hz(refused, seconds),
             abandoned_hz: hz(since(before.abandoned, now.abandoned), seconds),
             late_hz: hz(since(before.late, now.late), seconds),
+            evicted: since(before.evicted, now.evicted),
         }
     }
 }
@@ -63,12 +93,15 @@ impl SubscriberRates {
             since(|one| one.missed),
             since(|one| one.refused),
             since(|one| one.blamed),
+            since(|one| one.violations.too_old),
+            since(|one| one.violations.too_many_skipped),
+            since(|one| one.violations.stale),
         ];
         // One counter that went back means that all began anew: the same process attached again.
         if all.contains(&None) {
             return Self::default();
         }
-        let [seen, skipped, missed, refused, blamed] = all;
+        let [seen, skipped, missed, refused, blamed, violations @ ..] = all;
         Self {
             blamed,
             blamed_hz: hz(blamed, seconds),
@@ -76,6 +109,10 @@ impl SubscriberRates {
             skipped_hz: hz(skipped, seconds),
             missed_hz: hz(missed, seconds),
             refused_hz: hz(refused, seconds),
+            violations_hz: Some(violations.map(|count| hz(count, seconds).unwrap_or(0.0))),
+            latency: Times::between(&before.latencies, &now.latencies),
+            age: Times::between(&before.ages, &now.ages),
+            hold: Times::between(&before.holds, &now.holds),
         }
     }
 }

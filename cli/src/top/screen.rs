@@ -188,7 +188,8 @@ q Ctrl-C     quit
 HZ      frames published, or taken, a second
 AGE     of the newest frame; subscribers: how
         many frames they are behind it
-LAT     from publication to our own probe having it
+LAT     from publication to our own probe having it;
+        in one stream's view, to each reader
 SKIP/s  passed over for a newer one: harmless
 MISS/s  gone before they were asked for
 DROP/s  refused for want of a slot; subscribers:

@@ -7,6 +7,7 @@ use ratatui::style::{Color, Modifier};
 
 use super::*;
 use crate::top::look::Look;
+use crate::top::rates::Times;
 use crate::top::testing::{later, look, measured, robot, stream};
 use crate::top::ui::Sort;
 
@@ -145,7 +146,7 @@ fn one_stream_at_80_columns() {
  content    images of 640 × 480 rgb8, up to 900 KiB a frame
  publisher  alive, pid 4000
  newest     frame 302, 10 ms old; 2.0 of 30.0 Hz
- counted    refused 28, late 0, abandoned 0
+ counted    refused 28, late 0, abandoned 0, evicted 0
  room       3 slots (2 held), history 1, 2 of 8 subscribers, each may hold 2
  memory     2.6 MiB of 16 MiB, sysv id 7, uid 1000, mode 0600
  trouble    ✖ drops 28.0/s due to slow (pid 4200)
@@ -158,13 +159,35 @@ fn one_stream_at_80_columns() {
  age 10 ms, at most 10 ms in the last 2 min
                                                                               ▁
 
-  SUBSCRIBER                       PID SEEN/s     AGE SKIP/s MISS/s DROP/s  HELD
-● recorder                        4100    2.0       –      0      0      0   0/2
-✖ slow                            4200    2.0       –      0      0   28.0   2/2
+  SUBSCRIBER               PID SEEN/s     AGE LAT p99 SKIP/s MISS/s DROP/s  HELD
+● recorder                4100    2.0       –              0      0      0   0/2
+✖ slow                    4200    2.0       –              0      0   28.0   2/2
 
  Esc  back  l  probe off  ←→  other stream  ?  help  q  quit  p  pause
 ",
     );
+}
+
+#[test]
+fn one_stream_has_its_readers_own_latencies_as_far_as_there_is_room() {
+    let mut watch = watch_of(robot());
+    let front = watch.streams.values_mut().next().unwrap();
+    let times = |ns| Some(Times { p50_ns: ns, p99_ns: 10 * ns, max_ns: 20 * ns });
+    let rates = &mut front.subscribers[0].rates;
+    (rates.latency, rates.age, rates.hold) = (times(61_000), times(5_000_000), times(1_200));
+    let table = |width| {
+        let lines = lines(&seen(&watch, (width, 30), &[KeyCode::Enter], true));
+        let head = lines.iter().position(|line| line.starts_with("  SUBSCRIBER")).unwrap();
+        lines[head..head + 2].to_vec()
+    };
+    let expected = [
+        "  SUBSCRIBER               PID SEEN/s     AGE LAT p99 SKIP/s MISS/s DROP/s  HELD",
+        "● recorder                4100    2.0       –  610 µs      0      0      0   0/2",
+    ];
+    assert_eq!(table(80), expected);
+    let wide = table(180);
+    assert!(wide[0].contains("LAT p50 LAT p99 AGE p99 HOLD p99 SKIP/s"), "{wide:#?}");
+    assert!(wide[1].contains("61 µs  610 µs   50 ms    12 µs      0"), "{wide:#?}");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use framebus::PublisherState;
+use framebus::{Histogram, PublisherState, Violations};
 
 use super::look::{Holder, Look, Stream, StreamKey, Subscriber};
 use super::probe::{Fault, Latency, Reading};
@@ -29,6 +29,7 @@ pub fn stream(name: &str) -> Stream {
         refused: 0,
         abandoned: 0,
         late: 0,
+        evicted: 0,
         slots: 18,
         history: 1,
         max_subscribers: 8,
@@ -54,6 +55,13 @@ pub fn subscriber(place: usize, pid: u32, label: &str) -> Subscriber {
         refused: 0,
         last_sequence: 300,
         blamed: 0,
+        blamed_held_ns: 0,
+        holding_ns: None,
+        lossless: false,
+        latencies: Histogram::default(),
+        ages: Histogram::default(),
+        holds: Histogram::default(),
+        violations: Violations::default(),
     }
 }
 

@@ -4,6 +4,7 @@ use framebus::PublisherState;
 use framebus_program::duration;
 
 use super::format::rate;
+use super::look::Holder;
 use super::watch::{Culprit, REMEMBERED_NS, Watched, WatchedSubscriber};
 
 /// How bad something is.
@@ -48,6 +49,7 @@ pub fn of_stream(stream: &Watched, at_ns: u64) -> Vec<Trouble> {
     match stream.now.publisher {
         PublisherState::Alive => {
             troubles.extend(drops(stream, at_ns));
+            troubles.extend(eviction(stream, at_ns));
             // Who drops frames is slow due to that.
             if severity(&troubles) < Severity::Bad {
                 troubles.extend(age(stream));
@@ -95,6 +97,17 @@ fn drops(stream: &Watched, at_ns: u64) -> Option<Trouble> {
         .then(|| attention(format!("dropped {frames} frames {} ago {}", duration(ago), because(culprit))))
 }
 
+/// For as long as it is news, a lossless reader that was given up is bad: it has lost frames that it was to have.
+fn eviction(stream: &Watched, at_ns: u64) -> Option<Trouble> {
+    let evicted = stream.evicted.as_ref()?;
+    let who = evicted.holder.as_ref().map_or("a lossless reader".to_owned(), Holder::title);
+    match at_ns.saturating_sub(evicted.at_ns) {
+        0 => Some(bad(format!("evicted {who}: it was stuck"))),
+        ago if ago < REMEMBERED_NS => Some(attention(format!("evicted {who} {} ago", duration(ago)))),
+        _ => None,
+    }
+}
+
 fn age(stream: &Watched) -> Option<Trouble> {
     let Some(age_ns) = stream.now.age_ns else { return Some(attention("no frame so far".to_owned())) };
     let severity = age_severity(stream);
@@ -121,8 +134,13 @@ pub fn of_subscriber(stream: &Watched, subscriber: &WatchedSubscriber) -> Vec<Tr
     if let Some(hz) = some(rates.blamed_hz) {
         let most = stream.culprit.as_ref().and_then(|culprit| culprit.holder.as_ref()) == Some(&subscriber.now.holder);
         let who = if most { "the culprit" } else { "an accomplice" };
-        troubles.push(bad(format!("{who}: {} frames/s refused", rate(hz))));
+        let held = match subscriber.now.blamed_held_ns {
+            0 => String::new(),
+            held_ns => format!(", has held one for {}", duration(held_ns)),
+        };
+        troubles.push(bad(format!("{who}: {} frames/s refused{held}", rate(hz))));
     }
+    troubles.extend(violations(subscriber));
     if holds_all(stream, subscriber) {
         troubles.push(attention(format!("holds all {} it may", stream.now.max_held)));
     }
@@ -133,6 +151,14 @@ pub fn of_subscriber(stream: &Watched, subscriber: &WatchedSubscriber) -> Vec<Tr
         troubles.push(attention("takes no frames".to_owned()));
     }
     troubles
+}
+
+fn violations(subscriber: &WatchedSubscriber) -> Option<Trouble> {
+    let violations = subscriber.rates.violations_hz?;
+    let total: f64 = violations.iter().sum();
+    let kinds = ["frames too old", "too many lost", "no new frame"].into_iter().zip(violations);
+    let kinds: Vec<_> = kinds.filter(|(_, hz)| *hz > 0.0).map(|(kind, _)| kind).collect();
+    (total > 0.0).then(|| bad(format!("contract violated {}/s: {}", rate(total), kinds.join(", "))))
 }
 
 /// Whether a subscriber holds all the frames that it may, and not just for a moment. Where that is one, holding it is no

@@ -42,6 +42,8 @@ pub struct Watched {
     pub restarts: u32,
     /// Who was last blamed for a refused frame.
     pub culprit: Option<Culprit>,
+    /// Which lossless subscriber was evicted last.
+    pub evicted: Option<Evicted>,
     /// When it was first no longer found.
     pub vanished_ns: Option<u64>,
 }
@@ -62,6 +64,15 @@ pub struct Culprit {
     pub holder: Option<Holder>,
     /// Frames refused because of it, in that interval.
     pub frames: u64,
+    /// When it was seen.
+    pub at_ns: u64,
+}
+
+/// A lossless subscriber that the publisher waits for no longer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Evicted {
+    /// `None`: nobody knows any more.
+    pub holder: Option<Holder>,
     /// When it was seen.
     pub at_ns: u64,
 }
@@ -107,6 +118,7 @@ impl Watched {
             probe: None,
             restarts: 0,
             culprit: None,
+            evicted: None,
             vanished_ns: None,
         };
         first.remember(at_ns);
@@ -136,10 +148,11 @@ impl Watched {
         let left =
             self.subscribers.iter().filter(|one| now.subscribers.iter().all(|other| other.holder != one.now.holder));
         let culprit = culprit(&rates, &subscribers, left, at_ns).or(self.culprit);
+        let evicted = evicted(&rates, &self.subscribers, &subscribers, at_ns).or(self.evicted);
         let restarts = self.restarts + u32::from(restarted);
         let (history, pace) = (self.history, self.pace);
         let mut then =
-            Self { now, rates, subscribers, history, probe: None, pace, restarts, culprit, vanished_ns: None };
+            Self { now, rates, subscribers, history, probe: None, pace, restarts, culprit, evicted, vanished_ns: None };
         then.remember(at_ns);
         then
     }
@@ -182,6 +195,21 @@ fn culprit<'a>(
     }
     let gone = left.filter(|one| blamed(one).is_some()).max_by_key(|one| one.rates.blamed);
     Some(Culprit { holder: gone.map(|one| one.now.holder.clone()), frames: refused, at_ns })
+}
+
+/// Which subscriber was evicted since the look before: one that is lossless no longer, or is again but has missed frames.
+fn evicted(
+    rates: &StreamRates,
+    before: &[WatchedSubscriber],
+    now: &[WatchedSubscriber],
+    at_ns: u64,
+) -> Option<Evicted> {
+    rates.evicted.filter(|&count| count > 0)?;
+    let was_evicted = |one: &&WatchedSubscriber| {
+        let then = before.iter().find(|then| then.now.holder == one.now.holder);
+        then.is_some_and(|then| then.now.lossless && (!one.now.lossless || one.now.missed > then.now.missed))
+    };
+    Some(Evicted { holder: now.iter().find(was_evicted).map(|one| one.now.holder.clone()), at_ns })
 }
 
 impl WatchedSubscriber {

@@ -266,3 +266,51 @@ fn a_stream_that_vanished_is_remembered_for_a_minute_and_can_come_back() {
     looks.extend(std::iter::repeat_n(None, 60));
     assert!(after(looks).streams.is_empty());
 }
+
+#[test]
+fn an_evicted_reader_is_named_and_remembered() {
+    let mut first = stream("a/b");
+    first.subscribers = vec![subscriber(0, 1, "viewer"), subscriber(1, 2, "recorder")];
+    first.subscribers[1].lossless = true;
+    let mut second = later(&first, 30);
+    (second.evicted, second.subscribers[1].lossless) = (1, false);
+    let watch = after([Some(first.clone()), Some(second.clone())]);
+    assert_eq!(texts(&watch), ["evicted recorder (pid 2): it was stuck"]);
+    assert_eq!(trouble::of_stream(only(&watch), watch.at_ns)[0].severity, Severity::Bad);
+    let watch = after([Some(first.clone()), Some(second.clone()), Some(later(&second, 30))]);
+    assert_eq!(texts(&watch), ["evicted recorder (pid 2) 1.0 s ago"]);
+    // It has asked to be waited for again, and knows what it has missed.
+    (second.subscribers[1].lossless, second.subscribers[1].missed) = (true, 20);
+    assert_eq!(texts(&after([Some(first.clone()), Some(second.clone())])), ["evicted recorder (pid 2): it was stuck"]);
+    second.subscribers.pop();
+    assert_eq!(texts(&after([Some(first), Some(second)])), ["evicted a lossless reader: it was stuck"]);
+}
+
+#[test]
+fn a_contract_that_is_not_kept_is_trouble_of_its_subscriber() {
+    let mut first = stream("a/b");
+    first.subscribers = vec![subscriber(0, 1, "monitor")];
+    first.subscribers[0].violations.too_old = 5;
+    let mut second = later(&first, 30);
+    second.subscribers[0].violations.too_old = 7;
+    second.subscribers[0].violations.stale = 1;
+    let watch = after([Some(first), Some(second.clone()), Some(later(&second, 30))]);
+    assert!(trouble::of_subscriber(only(&watch), &only(&watch).subscribers[0]).is_empty(), "none in the last second");
+    let mut first = stream("a/b");
+    first.subscribers = vec![subscriber(0, 1, "monitor")];
+    let watch = after([Some(first), Some(second)]);
+    let troubles = trouble::of_subscriber(only(&watch), &only(&watch).subscribers[0]);
+    assert_eq!(troubles[0].text, "contract violated 8.0/s: frames too old, no new frame");
+    assert_eq!(troubles[0].severity, Severity::Bad);
+}
+
+#[test]
+fn the_culprit_is_told_with_how_long_it_has_held_a_slot() {
+    let mut first = stream("a/b");
+    first.subscribers = vec![subscriber(0, 1, "slow")];
+    let mut second = later(&first, 10);
+    (second.refused, second.subscribers[0].blamed, second.subscribers[0].blamed_held_ns) = (20, 20, 340_000_000);
+    let watch = after([Some(first), Some(second)]);
+    let troubles = trouble::of_subscriber(only(&watch), &only(&watch).subscribers[0]);
+    assert_eq!(troubles[0].text, "the culprit: 20.0 frames/s refused, has held one for 340 ms");
+}

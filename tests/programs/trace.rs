@@ -4,12 +4,12 @@ use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use framebus::{Content, Publisher};
+use framebus::{Content, Publisher, Subscriber, now_ns};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use crate::backend;
-use crate::harness::{Running, TestStream, attach, eventually, failure, framebus, options};
+use crate::harness::{Running, TestStream, attach, eventually, failure, framebus, options, subscriber_options};
 
 const EVENT_KEYS: [&str; 21] = [
     "age_ns",
@@ -350,4 +350,31 @@ fn a_trace_ends_well_by_signals_and_where_its_reader_goes() {
     assert!(line.contains(" began to publish"), "{line}");
     let status = eventually("its end", || child.try_wait().unwrap());
     assert_eq!(status.code(), Some(0));
+}
+
+#[test]
+fn a_contract_that_is_not_kept_is_told_with_what_was_agreed() {
+    let stream = TestStream::new("trace");
+    let mut publisher = Publisher::open(&stream.name, &options(Content::Bytes { capacity: 64 })).unwrap();
+    let mut settings = subscriber_options();
+    settings.label = "monitor".to_owned();
+    settings.contract.max_age = Some(Duration::from_millis(50));
+    let mut monitor = Subscriber::attach_with(&stream.name, settings).unwrap();
+    let mut loan = publisher.loan().unwrap();
+    loan.set_capture_ns(now_ns() - 60_000_000);
+    loan.publish();
+    drop(monitor.latest().unwrap().unwrap());
+    let trace = trace(&stream, "--violations --count 1");
+    let event = trace.next_object();
+    assert_eq!((&event["fate"], &event["violation"], &event["sequence"]), (&"too_old".into(), &true.into(), &1.into()));
+    assert_eq!((&event["limit_ns"], &event["by"]["label"]), (&50_000_000.into(), &"monitor".into()));
+    assert!(event["age_ns"].as_u64() >= Some(60_000_000), "{event}");
+    assert!(trace.end().status.success());
+    let object = listed(&stream);
+    let one = &object["subscribers"][0];
+    assert_eq!((&one["contract_max_age_ns"], &one["contract_max_skipped_per_s"]), (&50_000_000.into(), &Value::Null));
+    let kinds = ["violations", "violations_too_old", "violations_too_many_skipped", "violations_stale"];
+    assert_eq!(kinds.map(|key| one[key].as_u64().unwrap()), [1, 1, 0, 0], "{one}");
+    let words = listed_text(&stream);
+    assert!(words.contains("contract at most 50 ms old: violated: too old 1"), "{words}");
 }

@@ -160,7 +160,7 @@ fn with_changed_header(test: &str, offset: usize, change: &[u8]) -> [String; 2] 
 #[test]
 fn another_layout_version_is_refused_by_name() {
     for said in with_changed_header("version", 8, &99_u32.to_ne_bytes()) {
-        assert!(said.contains("its layout is version 99, expected 1: run programs of one framebus version"), "{said}");
+        assert!(said.contains("its layout is version 99, expected 2: run programs of one framebus version"), "{said}");
     }
 }
 

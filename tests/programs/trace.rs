@@ -188,8 +188,8 @@ fn who_is_killed_is_told_by_name_and_the_next_one_is_followed() {
     let id = viewer.child.id();
     assert_eq!((&attached["by"]["label"], attached["by"]["pid"].as_u64()), (&Value::from("victim"), Some(id.into())));
     viewer.kill();
-    let left = next(&trace, "left");
-    assert_eq!((&left["by"]["label"], left["by"]["pid"].as_u64()), (&Value::from("victim"), Some(id.into())));
+    let died = next(&trace, "died");
+    assert_eq!((&died["by"]["label"], died["by"]["pid"].as_u64()), (&Value::from("victim"), Some(id.into())));
     producer.kill();
     let gone = next(&trace, "gone");
     assert!(gone["sequence"].is_null() && gone["by"].is_null(), "{gone}");

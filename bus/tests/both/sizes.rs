@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use framebus::*;
 
-use crate::common::{TestStream, attach, soon, status, subscriber_options};
+use crate::common::{TestStream, attach, keep, soon, status, subscriber_options};
 
 fn image(width: u32, height: u32) -> Content {
     Content::Image(ImageShape::new(width, height, PixelFormat::Mono8).unwrap())

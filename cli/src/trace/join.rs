@@ -46,6 +46,7 @@ fn is_joined(fate: &Fate) -> bool {
         Fate::Began { .. }
             | Fate::Attached
             | Fate::Left
+            | Fate::Died
             | Fate::Gone
             | Fate::Closed
             | Fate::Evicted { .. }

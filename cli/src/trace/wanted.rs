@@ -5,7 +5,7 @@ use framebus_program::usage;
 use super::streams::{Told, What};
 
 /// All fates, as [`framebus::Fate::name`] calls them.
-const FATES: [&str; 17] = [
+const FATES: [&str; 18] = [
     "held",
     "unread",
     "late",
@@ -21,6 +21,7 @@ const FATES: [&str; 17] = [
     "was_evicted",
     "attached",
     "left",
+    "died",
     "gone",
     "closed",
 ];
@@ -30,7 +31,7 @@ const GROUPS: [(&str, &[&str]); 4] = [
     ("refused", &["held", "unread"]),
     ("lost", &["skipped", "missed"]),
     ("violations", &["too_old", "too_many_skipped", "stale"]),
-    ("comings", &["began", "attached", "left", "gone", "closed"]),
+    ("comings", &["began", "attached", "left", "died", "gone", "closed"]),
 ];
 
 /// The fates that are asked for.

@@ -11,12 +11,20 @@ mod config;
 mod crashes;
 #[path = "programs/demo.rs"]
 mod demo;
+#[path = "programs/endings.rs"]
+mod endings;
 #[path = "programs/exec.rs"]
 mod exec;
 #[path = "programs/harness.rs"]
 mod harness;
 #[path = "programs/hostile.rs"]
 mod hostile;
+#[path = "programs/install.rs"]
+mod install;
+#[path = "programs/journal.rs"]
+mod journal;
+#[path = "programs/json.rs"]
+mod json;
 #[path = "programs/layout.rs"]
 mod layout;
 #[path = "programs/limits.rs"]

@@ -2,15 +2,17 @@
 #![forbid(unsafe_code)]
 
 mod actor;
+mod completions;
 mod demo;
 mod ls;
+mod man;
 mod rm;
 mod soak;
 mod top;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use tracing_subscriber::filter::LevelFilter;
 
 /// A shared-memory frame bus: one producer a stream, any number of viewers, no copies.
@@ -41,6 +43,10 @@ enum Command {
     Top(top::Arguments),
     /// Runs streams for a long time under fire, or calmly, and reports each frame that was lost, and to whom.
     Soak(Box<soak::Arguments>),
+    /// Writes the manual's pages.
+    Man(man::Arguments),
+    /// Prints what a shell needs to complete command lines.
+    Completions(completions::Arguments),
     /// Cleans up behind a soak that was killed itself; the soak starts it.
     #[command(hide = true)]
     SoakGuard(soak::guard::Arguments),
@@ -58,6 +64,8 @@ fn main() -> ExitCode {
         Command::Rm(arguments) => rm::run(&arguments),
         Command::Top(arguments) => top::run(&arguments),
         Command::Soak(arguments) => soak::run(&arguments),
+        Command::Man(arguments) => man::run(&arguments, Program::command()),
+        Command::Completions(arguments) => completions::run(&arguments, Program::command()),
         Command::SoakGuard(arguments) => soak::guard::run(&arguments),
     })
 }

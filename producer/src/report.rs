@@ -83,7 +83,8 @@ fn report(stream: &str, counts: &Counts, interval: Duration, json: bool, ended: 
             last_sequence: counts.last_sequence(),
         };
         if let Some(why) = counts.take_trouble() {
-            aside(|| tracing::warn!("{why}"));
+            let (refused, sequence) = (line.drops, line.last_sequence.unwrap_or(0));
+            aside(|| tracing::warn!(stream, sequence, refused, "{why}"));
         }
         match &status {
             Some(status) => status.show(&line),
@@ -93,7 +94,9 @@ fn report(stream: &str, counts: &Counts, interval: Duration, json: bool, ended: 
         due = (due + interval).max(now);
     }
     if let Some(why) = counts.take_trouble() {
-        aside(|| tracing::warn!("{why}"));
+        let refused = counts.tally().drops - before.drops;
+        let sequence = counts.last_sequence().unwrap_or(0);
+        aside(|| tracing::warn!(stream, sequence, refused, "{why}"));
     }
     Ok(())
 }

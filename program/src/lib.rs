@@ -6,12 +6,14 @@ mod duration;
 mod failure;
 mod interrupt;
 mod latency;
+mod log;
 mod pace;
 mod streams;
 
 pub use duration::{duration, fine_duration};
 pub use failure::{UsageError, exit_code, finish};
-pub use interrupt::{on_interrupt, start_log};
+pub use interrupt::{on_interrupt, signal_name};
 pub use latency::Latencies;
+pub use log::{is_journal, start_log};
 pub use pace::{Pace, Progress, Seen};
 pub use streams::{backends, list, no_streams, publisher_state, stream_json};

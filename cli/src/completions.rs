@@ -29,13 +29,7 @@ fn script(shell: Shell, program: clap::Command) -> Vec<u8> {
 
 /// The program without what is hidden: the generators do not ask.
 fn visible(program: &clap::Command) -> clap::Command {
-    let mut shown = clap::Command::new(program.get_name().to_owned());
-    if let Some(about) = program.get_about() {
-        shown = shown.about(about.clone());
-    }
-    if let Some(version) = program.get_version() {
-        shown = shown.version(version.to_owned());
-    }
+    let shown = clap::Command::new("framebus").version(env!("CARGO_PKG_VERSION"));
     shown.subcommands(program.get_subcommands().filter(|command| !command.is_hide_set()).cloned())
 }
 

@@ -37,7 +37,7 @@ enum Objects {
 const CASES: &[Case] = &[
     Case {
         name: "producer",
-        command: |stream, _| stream.command("producer", "--json --interval 0.1 --width 64 --height 48"),
+        command: |stream, _| stream.command("producer", "--json --interval 0.1 --width 64 --height 48 --format rgb8"),
         published: false,
         objects: Objects::Stdout,
         summary: true,
@@ -237,7 +237,7 @@ fn every_command_ends_in_good_order_by_every_signal_that_asks_it_to() {
 fn a_hangup_that_is_ignored_stays_ignored() {
     let stream = TestStream::new("nohup");
     let mut command = Command::new("nohup");
-    let inner = stream.command("producer", "--json --interval 0.1 --width 64 --height 48");
+    let inner = stream.command("producer", "--json --interval 0.1 --width 64 --height 48 --format rgb8");
     command.arg(inner.get_program()).args(inner.get_args()).current_dir(env!("CARGO_TARGET_TMPDIR"));
     command.env_remove("FRAMEBUS_CONFIG");
     let mut process = Process::start(command);
@@ -254,11 +254,10 @@ fn a_hangup_that_is_ignored_stays_ignored() {
 /// A program in a terminal of its own, which is the terminal's other end.
 fn in_terminal(mut command: Command) -> (Child, File) {
     let (mut ours, mut theirs) = (0, 0);
-    let null = std::ptr::null_mut();
     let size = libc::winsize { ws_row: 40, ws_col: 120, ws_xpixel: 0, ws_ypixel: 0 };
     // SAFETY: openpty(3) writes two descriptors, which are new and ours alone; the size is read.
     let (ours, theirs) = unsafe {
-        assert_eq!(libc::openpty(&mut ours, &mut theirs, null.cast(), null.cast(), &raw const size as *mut _), 0);
+        assert_eq!(libc::openpty(&mut ours, &mut theirs, std::ptr::null_mut(), std::ptr::null(), &raw const size), 0);
         assert_eq!(libc::fcntl(ours, libc::F_SETFD, libc::FD_CLOEXEC), 0);
         (File::from(OwnedFd::from_raw_fd(ours)), File::from(OwnedFd::from_raw_fd(theirs)))
     };
@@ -277,7 +276,7 @@ fn in_terminal(mut command: Command) -> (Child, File) {
 #[test]
 fn a_terminal_that_is_closed_ends_whoever_runs_in_it_in_good_order() {
     for (program, arguments) in
-        [("producer", "--width 64 --height 48"), ("viewer", "--interval 0.1"), ("viewer", "--terminal"), ("top", "")]
+        [("producer", "--width 64 --height 48 --format rgb8"), ("viewer", "--interval 0.1"), ("viewer", "--terminal"), ("top", "")]
     {
         let name = format!("{program} {arguments}");
         let stream = TestStream::new("closed-terminal");

@@ -29,7 +29,8 @@ fn the_manual_has_a_page_for_each_command_that_the_help_shows_and_man_can_read_t
         .skip_while(|line| *line != "Commands:")
         .skip(1)
         .take_while(|line| !line.is_empty())
-        .filter_map(|line| line.split_whitespace().next())
+        // What does not begin in the third column is the rest of a longer explanation.
+        .filter_map(|line| line.strip_prefix("  ").filter(|line| !line.starts_with(' '))?.split(' ').next())
         .filter(|command| *command != "help")
         .collect();
     assert!(commands.len() > 8, "{help}");

@@ -64,7 +64,7 @@ fn has(line: &str, parts: &[&str]) {
 fn a_streams_whole_life_is_told_to_the_journal_with_levels_and_without_time() {
     let stream = TestStream::new("journal");
     let name = format!("stream={}", stream.name);
-    let small = "--width 64 --height 48 --rate 100 --interval 3600";
+    let small = "--width 64 --height 48 --format rgb8 --rate 100 --interval 3600";
     let mut first = Logged::start(stream.command("producer", small), "info", None);
     let pid = format!("pid={}", first.child.id());
     let created = first.line("stream created");
@@ -84,7 +84,7 @@ fn a_streams_whole_life_is_told_to_the_journal_with_levels_and_without_time() {
     second.child.kill().unwrap();
     second.child.wait().unwrap();
 
-    let large = "--width 128 --height 96 --rate 100 --interval 3600";
+    let large = "--width 128 --height 96 --format rgb8 --rate 100 --interval 3600";
     let mut third = Logged::start(stream.command("producer", large), "info", None);
     has(&third.line("new epoch"), &["<6>stream goes on in a new epoch", &name]);
     has(&viewer.line("viewer moved to a new epoch"), &["<6>", "epoch=1", "128 × 96"]);
@@ -98,7 +98,7 @@ fn a_streams_whole_life_is_told_to_the_journal_with_levels_and_without_time() {
 #[test]
 fn the_log_has_time_and_level_in_words_where_standard_error_is_another_file_than_the_journal() {
     let stream = TestStream::new("no-journal");
-    let mut producer = Logged::start(stream.command("producer", "--width 64 --height 48"), "info", Some("8:1"));
+    let mut producer = Logged::start(stream.command("producer", "--width 64 --height 48 --format rgb8"), "info", Some("8:1"));
     let line = producer.line("stream created");
     assert!(line.starts_with("20") && line.contains(" INFO stream created"), "{line}");
     producer.terminate();
@@ -110,7 +110,7 @@ fn the_log_has_time_and_level_in_words_where_standard_error_is_another_file_than
 fn framebus_log_filters_the_journal_too_and_errors_have_their_level() {
     let stream = TestStream::new("filtered");
     // Of all that it tells, only the summary is no event.
-    let mut producer = Logged::start(stream.command("producer", "--width 64 --height 48 --frames 3"), "warn", None);
+    let mut producer = Logged::start(stream.command("producer", "--width 64 --height 48 --format rgb8 --frames 3"), "warn", None);
     assert!(producer.line("").starts_with(&format!("{}: 3 frames", stream.name)));
     assert!(producer.child.wait().unwrap().success());
     let mut refused = Logged::start(stream.command("producer", "--slots 1"), "off", None);

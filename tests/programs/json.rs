@@ -171,7 +171,7 @@ const ROWS: &[Row] = &[
         name: "producer",
         run: |_| {
             let stream = TestStream::new("json-producer");
-            output(stream.command("producer", "--json --interval 0.2 --seconds 1 --width 64 --height 48"))
+            output(stream.command("producer", "--json --interval 0.2 --seconds 1 --width 64 --height 48 --format rgb8"))
         },
         kinds: &[PRODUCER_INTERVAL, PRODUCER_SUMMARY],
     },
@@ -356,7 +356,9 @@ fn each_command_that_has_json_stands_in_the_table_of_this_test() {
     };
     let text = help(&[]);
     let commands = text.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
-    for command in commands.filter_map(|line| line.split_whitespace().next()).filter(|command| *command != "help") {
+    // What does not begin in the third column is the rest of a longer explanation.
+    let commands = commands.filter_map(|line| line.strip_prefix("  ").filter(|line| !line.starts_with(' ')));
+    for command in commands.filter_map(|line| line.split(' ').next()).filter(|command| *command != "help") {
         let has_json = help(&[command]).lines().any(|line| line.trim_start().starts_with("--json"));
         let stands_there = ROWS.iter().any(|row| row.name.split(' ').next() == Some(command));
         assert_eq!(has_json, stands_there, "{command} --json, and its row in tests/programs/json.rs");

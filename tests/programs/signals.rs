@@ -126,7 +126,7 @@ fn a_stopped_viewer_stops_neither_the_publisher_nor_other_viewers() {
 #[test]
 fn a_producer_that_waits_for_a_reader_ends_by_a_signal_and_not_when_the_wait_is_over() {
     let stream = TestStream::new("waits");
-    let waits = "--on-full wait --wait-ms 600000 --await-viewers 1 --width 64 --height 48 --rate 200";
+    let waits = "--on-full wait --wait-ms 600000 --await-viewers 1 --width 64 --height 48 --format rgb8 --rate 200";
     let producer = stream.producer(waits);
     let viewer = stream.viewer("--mode every");
     viewer.wait_for("frames", 1);

@@ -19,6 +19,8 @@ mod crashes;
 mod demo;
 #[path = "programs/doctor.rs"]
 mod doctor;
+#[path = "programs/endings.rs"]
+mod endings;
 #[path = "programs/exec.rs"]
 mod exec;
 #[path = "programs/gc.rs"]
@@ -27,6 +29,12 @@ mod gc;
 mod harness;
 #[path = "programs/hostile.rs"]
 mod hostile;
+#[path = "programs/install.rs"]
+mod install;
+#[path = "programs/journal.rs"]
+mod journal;
+#[path = "programs/json.rs"]
+mod json;
 #[path = "programs/layout.rs"]
 mod layout;
 #[path = "programs/limits.rs"]

@@ -53,6 +53,7 @@ impl fmt::Display for Backend {
     "backend {found:?} is unknown: expected \"sysv\", \"file\", or \"file:\" and an absolute directory, as in \
      file:{DEFAULT_DIRECTORY}"
 )]
+#[non_exhaustive]
 pub struct BackendError {
     /// The text.
     pub found: String,

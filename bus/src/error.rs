@@ -133,6 +133,7 @@ pub enum GeometryError {
 /// A system call that failed.
 #[derive(Debug, thiserror::Error)]
 #[error("{action}: {call} failed: {source}{}", remedy(call, source))]
+#[non_exhaustive]
 pub struct SystemError {
     /// What was being done, to what.
     pub action: String,
@@ -424,6 +425,15 @@ pub enum LoanError {
         stream: StreamName,
         /// Who wants it.
         holders: Vec<PlaceHolder>,
+        /// How long was waited.
+        waited: Duration,
+    },
+    /// Waiting for a slot was given up because the caller was to stop; the frame counts as nothing
+    /// ([`loan_unless`](crate::Publisher::loan_unless)).
+    #[error("waiting for a slot of stream {stream} was given up after {waited:.1?}, as it was asked to stop")]
+    Stopped {
+        /// The stream.
+        stream: StreamName,
         /// How long was waited.
         waited: Duration,
     },

@@ -25,6 +25,8 @@ use crate::words::MAX_SEQUENCE;
 
 /// Time between two looks at whether the lease still exists.
 const LOOK_AT_LEASE_NS: u64 = 1_000_000_000;
+/// Longest time between two looks at whether a wait is to be given up.
+const STOP_SLICE: Duration = Duration::from_millis(100);
 
 /// The one who writes a stream.
 ///
@@ -128,6 +130,20 @@ impl Publisher {
     /// counts as refused, and its cause to who held the slots.
     #[inline(always)]
     pub fn loan(&mut self) -> Result<Loan<'_>, LoanError> {
+        self.lend(None)
+    }
+
+    /// As [`loan`](Self::loan), but where that waits (`on_full = "wait"`), it gives up soon after `stop` says so: it is asked
+    /// before the publisher sleeps, and ten times a second. For programs that end by a signal, with a wait of an hour too.
+    ///
+    /// # Errors
+    /// As for `loan`, and [`LoanError::Stopped`]; the frame then counts as nothing, the wait as one of the length it had.
+    pub fn loan_unless(&mut self, stop: impl Fn() -> bool) -> Result<Loan<'_>, LoanError> {
+        self.lend(Some(&stop))
+    }
+
+    #[inline(always)]
+    fn lend(&mut self, stop: Option<&dyn Fn() -> bool>) -> Result<Loan<'_>, LoanError> {
         if !self.process.is_current() || self.ledger.next_sequence() > MAX_SEQUENCE {
             return Err(self.unusable());
         }
@@ -136,7 +152,7 @@ impl Publisher {
         }
         let slot = match self.claim() {
             Ok(slot) => slot,
-            Err(blocked) => self.claim_late(blocked)?,
+            Err(blocked) => self.claim_late(blocked, stop)?,
         };
         slots::mark_written(self.stream.frames_view.words(), slot);
         let mut loan = Loan { publisher: self, slot };
@@ -268,9 +284,9 @@ impl Publisher {
 
     /// The slow way: wait where the stream's options say so, then give up and say because of whom.
     #[cold]
-    fn claim_late(&mut self, mut blocked: Blocked) -> Result<u16, LoanError> {
+    fn claim_late(&mut self, mut blocked: Blocked, stop: Option<&dyn Fn() -> bool>) -> Result<u16, LoanError> {
         let OnFull::Wait(patience) = self.options.on_full else { return Err(self.refuse(blocked, Duration::ZERO)) };
-        let begun = Instant::now();
+        let (begun, mut stopped) = (Instant::now(), false);
         let claimed = loop {
             let word = slots::announce_wait(self.stream.places_view.header());
             match self.claim() {
@@ -278,10 +294,12 @@ impl Publisher {
                 Err(still) => blocked = still,
             }
             let left = patience.saturating_sub(begun.elapsed());
-            if left.is_zero() {
+            stopped = !left.is_zero() && stop.is_some_and(|stop| stop());
+            if left.is_zero() || stopped {
                 break None;
             }
-            let until = now_ns().saturating_add(left.as_nanos() as u64);
+            let slice = if stop.is_some() { left.min(STOP_SLICE) } else { left };
+            let until = now_ns().saturating_add(slice.as_nanos() as u64);
             wait::sleep(&self.stream.places_view.header().release_futex, word, until);
         };
         slots::end_wait(self.stream.places_view.header());
@@ -290,6 +308,9 @@ impl Publisher {
         stats.waited_ns.fetch_add(waited.as_nanos() as u64, Relaxed);
         if let Some(slot) = claimed {
             return Ok(slot);
+        }
+        if stopped {
+            return Err(LoanError::Stopped { stream: self.name.clone(), waited });
         }
         // Those who are stuck may be in each other's way: whoever is left refuses the frame.
         if self.evict(blocked, waited) != PlaceSet::default() {

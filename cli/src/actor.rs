@@ -79,10 +79,11 @@ impl Actor {
         command.env("FRAMEBUS_LOG", "error").stdin(Stdio::null()).stdout(Stdio::piped());
         if script.words == Words::Captured {
             command.stderr(Stdio::piped());
-            // A group of its own: Ctrl-C is for us alone, to end it when it is time. And should we die while it is
-            // stopped (SIGSTOP), the kernel ends it: stopped members of an orphaned group get SIGHUP and SIGCONT.
-            command.process_group(0);
         }
+        // A group of its own: Ctrl-C is for us alone, to end it when it is time; from the terminal and from us it would be
+        // two, and the second one ends it without its summary. And should we die while it is stopped (SIGSTOP), the
+        // kernel ends it: stopped members of an orphaned group get SIGHUP and SIGCONT.
+        command.process_group(0);
         let mut child = command.spawn().with_context(|| format!("starting the {}", script.program))?;
         let stdout = child.stdout.take().context("the child's standard output is a pipe")?;
         let stderr = child.stderr.take();

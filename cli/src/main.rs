@@ -3,10 +3,12 @@
 
 mod actor;
 mod check;
+mod completions;
 mod demo;
 mod doctor;
 mod gc;
 mod ls;
+mod man;
 mod rm;
 mod soak;
 mod top;
@@ -14,7 +16,7 @@ mod trace;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use tracing_subscriber::filter::LevelFilter;
 
 /// A shared-memory frame bus: one producer a stream, any number of viewers, no copies.
@@ -58,6 +60,10 @@ enum Command {
     Trace(Box<trace::Arguments>),
     /// Runs streams for a long time under fire, or calmly, and reports each frame that was lost, and to whom.
     Soak(Box<soak::Arguments>),
+    /// Writes the manual's pages.
+    Man(man::Arguments),
+    /// Prints what a shell needs to complete command lines.
+    Completions(completions::Arguments),
     /// Cleans up behind a soak that was killed itself; the soak starts it.
     #[command(hide = true)]
     SoakGuard(soak::guard::Arguments),
@@ -79,6 +85,8 @@ fn main() -> ExitCode {
         Command::Top(arguments) => top::run(&arguments),
         Command::Trace(arguments) => trace::run(&arguments),
         Command::Soak(arguments) => soak::run(&arguments),
+        Command::Man(arguments) => man::run(&arguments, Program::command()),
+        Command::Completions(arguments) => completions::run(&arguments, Program::command()),
         Command::SoakGuard(arguments) => soak::guard::run(&arguments),
     })
 }

@@ -83,7 +83,7 @@ fn report(stream: &str, counts: &Counts, interval: Duration, json: bool, ended: 
             seconds: thousandths(seconds),
             last_sequence: counts.last_sequence(),
         };
-        tell_trouble(counts);
+        tell_trouble(stream, counts, line.drops);
         match &status {
             Some(status) => status.show(&line),
             None => print_json(&line)?,
@@ -91,14 +91,15 @@ fn report(stream: &str, counts: &Counts, interval: Duration, json: bool, ended: 
         (begun, before) = (now, tally);
         due = (due + interval).max(now);
     }
-    tell_trouble(counts);
+    tell_trouble(stream, counts, counts.tally().drops - before.drops);
     Ok(())
 }
 
 /// Why frames were refused, and who was evicted.
-fn tell_trouble(counts: &Counts) {
+fn tell_trouble(stream: &str, counts: &Counts, refused: u64) {
+    let sequence = counts.last_sequence().unwrap_or(0);
     for why in counts.take_trouble().into_iter().chain(counts.take_evictions()) {
-        aside(|| tracing::warn!("{why}"));
+        aside(|| tracing::warn!(stream, sequence, refused, "{why}"));
     }
 }
 

@@ -3,7 +3,7 @@
 //! A frame: wait for the deadline, wait for the source's next frame, take a loan, let the source write into it, publish.
 //! What is made here (drawn, computed, decoded from pictures) is written ahead of the deadline, into its slot, and
 //! published at it, as a camera with filled buffers does: the deadline is when it was "captured". A frame that is ready
-//! when the run ends was never due; it counts as nothing.
+//! when the run ends was never due; it counts as nothing. So does one that waits for a slot then.
 //!
 //! Where no slot is free:
 //!
@@ -29,14 +29,14 @@ use crate::realtime;
 use crate::report::{Reporter, aside};
 use crate::source::{Arrival, Opening, Order, Source, SourceSpec, Written};
 use crate::stop::Stop;
-use crate::summary::Counts;
+use crate::summary::{Counts, Summary};
 
 /// Least time between two tries, should the stream's time to wait be next to nothing.
 const RETRY: Duration = Duration::from_millis(1);
 
-/// Publishes until the source, the frames or the time are at their end, or until SIGINT or SIGTERM.
+/// Publishes until the source, the frames or the time are at their end, or until SIGINT, SIGTERM or SIGHUP.
 ///
-/// Takes over these two signals for the rest of the process's life, and writes to standard output (`--json`) or standard
+/// Takes over these signals for the rest of the process's life, and writes to standard output (`--json`) or standard
 /// error.
 ///
 /// # Errors
@@ -80,10 +80,12 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
     realtime::apply(&arguments)?;
     let publisher = Publisher::open(&order.name, &options)?;
     tracing::info!(
-        "publishing {} on stream {} from sequence {}: {}, {}, {} slots",
+        stream = %order.name,
+        pid = std::process::id(),
+        sequence = publisher.next_sequence(),
+        "{}: {}, {}, {}, {} slots",
+        beginning(&publisher),
         arguments.source,
-        order.name,
-        publisher.next_sequence(),
         options.content,
         if arguments.is_paced() { format!("at {rate}") } else { "unpaced".to_owned() },
         publisher.geometry().slots(),
@@ -100,12 +102,31 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
     let pace = arguments.is_paced().then(|| Pace::new(rate, now_ns()));
     let result = producer.publish_all(pace);
     let after = producer.publisher.counters();
-    let (waits, waited_ns) = (after.waits - before.waits, after.waited_ns - before.waited_ns);
+    // Both begin anew with the epoch that somebody's `ipcrm` makes necessary.
+    let (waits, waited_ns) =
+        (after.waits.saturating_sub(before.waits), after.waited_ns.saturating_sub(before.waited_ns));
+    let cause = producer.cause(&result);
     // The stream ends before the summary is told: whoever reads that finds it gone.
     drop(producer);
     let (stream, spec) = (order.name.to_string(), arguments.source.to_string());
-    let told = reporter.finish(&counts.summary(&stream, &spec, begun.elapsed().as_secs_f64(), waits, waited_ns));
+    let summary = counts.summary(&stream, &spec, begun.elapsed().as_secs_f64(), waits, waited_ns);
+    let left = if options.persist { "left with its last frames" } else { "closed" };
+    let Summary { published, drops, late, abandoned, restarts, lost, .. } = summary;
+    let sequence = summary.last_sequence.unwrap_or(0);
+    aside(|| {
+        tracing::info!(stream, sequence, cause, published, drops, late, abandoned, restarts, lost, "stream {left}")
+    });
+    let told = reporter.finish(&summary);
     result.and(told)
+}
+
+/// What became of the name with this publisher.
+fn beginning(publisher: &Publisher) -> &'static str {
+    match (publisher.counters().publishers, publisher.next_sequence()) {
+        (0 | 1, 1) => "stream created",
+        (0 | 1, _) => "stream goes on in a new epoch",
+        _ => "stream taken over",
+    }
 }
 
 /// The kernel does not say when it gives no huge pages.
@@ -212,6 +233,18 @@ impl Producer {
         }
     }
 
+    /// Why the run is over.
+    fn cause(&self, result: &anyhow::Result<()>) -> &'static str {
+        match framebus_program::signal_name() {
+            _ if result.is_err() => "it failed",
+            Some(signal) => signal,
+            None if self.stop.is_asked() => "nobody reads standard output",
+            None if self.stop.is_due() => "the time is over",
+            None if self.frames.is_some_and(|frames| self.counts.published() >= frames) => "all frames are published",
+            None => "the source has ended",
+        }
+    }
+
     /// Publishes the frame that has arrived, or consumes it; true: it was published. With a `pace`, it is ahead of that.
     fn publish_one(&mut self, pace: Option<&Pace>) -> anyhow::Result<bool> {
         let arrived_ns = now_ns();
@@ -219,7 +252,7 @@ impl Producer {
         loop {
             // Where it is tried again for long, they are told of all the same.
             self.note_evicted();
-            match self.publisher.loan() {
+            match self.publisher.loan_unless(|| self.stop.is_due()) {
                 Ok(mut loan) => {
                     let (sequence, begun_ns) = (loan.sequence(), now_ns());
                     // Of what is ahead, its deadline, or, should that be past, when it was begun; of all else, when its
@@ -253,6 +286,8 @@ impl Producer {
                         }
                     };
                 }
+                // As with a frame that is ready when the run ends: it was never due.
+                Err(LoanError::Stopped { .. }) => return Ok(false),
                 Err(error @ (LoanError::Held { .. } | LoanError::Unread { .. })) => {
                     self.counts.note_trouble(error.to_string());
                     if tries_again {

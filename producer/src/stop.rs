@@ -1,4 +1,4 @@
-//! When to end: Ctrl-C, a termination signal, or the time being over.
+//! When to end: Ctrl-C, a termination signal, a closed terminal, or the time being over.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -20,7 +20,7 @@ impl Stop {
         Self { asked: Arc::default(), until_ns: Arc::new(AtomicU64::new(u64::MAX)) }
     }
 
-    /// One that the first SIGINT or SIGTERM triggers. The second kills the process: its stream then stays, for the next
+    /// One that the first SIGINT, SIGTERM or SIGHUP triggers. The second kills the process: its stream then stays, for the next
     /// producer to take over.
     pub(crate) fn on_signals() -> anyhow::Result<Self> {
         let stop = Self::never();

@@ -39,7 +39,8 @@ pub fn finish(result: anyhow::Result<u8>) -> ExitCode {
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             // There is nobody left to tell when standard error is closed.
-            let _ = writeln!(std::io::stderr(), "error: {}", chain(&error));
+            let level = if crate::is_journal() { "<3>" } else { "" };
+            let _ = writeln!(std::io::stderr(), "{level}error: {}", chain(&error));
             ExitCode::from(exit_code(&error))
         }
     }

@@ -1,34 +1,51 @@
-//! How a program begins: its log, and what Ctrl-C does.
+//! What Ctrl-C does, and a termination signal, and a terminal that is closed.
 
-use std::io::{self, IsTerminal};
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::io;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock};
 
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag;
-use tracing_subscriber::filter::LevelFilter;
 
-/// Sends events of `level` and above to standard error; `FRAMEBUS_LOG=debug` says another level.
-pub fn start_log(level: LevelFilter) {
-    let level = std::env::var("FRAMEBUS_LOG").ok().and_then(|level| level.parse().ok()).unwrap_or(level);
-    tracing_subscriber::fmt()
-        .with_max_level(level)
-        .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal())
-        .with_target(false)
-        .init();
-}
+/// The signal that came last; 0: none so far.
+static LAST: LazyLock<Arc<AtomicUsize>> = LazyLock::new(Arc::default);
 
-/// From now on, the first SIGINT or SIGTERM sets the flag, so that the program can end cleanly, and the second ends it at
-/// once: a write to a pipe that nobody empties never comes back to look at the flag.
+/// From now on, the first SIGINT, SIGTERM or SIGHUP (the terminal was closed) sets the flag, so that the program can end
+/// cleanly, and the second ends it at once, with exit code 128 + its number: a write to a pipe that nobody empties never
+/// comes back to look at the flag.
+///
+/// A SIGHUP that is ignored stays so: that is what nohup(1) is for.
 ///
 /// # Errors
 /// The handlers could not be installed.
 pub fn on_interrupt(flag: &Arc<AtomicBool>) -> io::Result<()> {
-    for signal in [SIGINT, SIGTERM] {
-        // In this order: the handler that kills looks at the flag before the other one sets it.
+    for signal in [SIGINT, SIGTERM, SIGHUP] {
+        if signal == SIGHUP && is_ignored(signal) {
+            continue;
+        }
+        // In this order: the handler that kills looks at the flag before the other one sets it, and whoever sees the flag
+        // knows the signal.
         flag::register_conditional_shutdown(signal, 128 + signal, flag.clone())?;
+        flag::register_usize(signal, LAST.clone(), signal as usize)?;
         flag::register(signal, flag.clone())?;
     }
     Ok(())
+}
+
+/// The signal that asked this program to end, if one did.
+pub fn signal_name() -> Option<&'static str> {
+    match LAST.load(Ordering::Relaxed) as i32 {
+        SIGINT => Some("SIGINT"),
+        SIGTERM => Some("SIGTERM"),
+        SIGHUP => Some("SIGHUP"),
+        _ => None,
+    }
+}
+
+/// proc_pid_status(5): a mask of the ignored signals, in hexadecimal digits. Where it can not be read, none is.
+fn is_ignored(signal: i32) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+    mask >> (signal - 1) & 1 == 1
 }

@@ -7,6 +7,7 @@ mod duration;
 mod failure;
 mod interrupt;
 mod latency;
+mod log;
 mod pace;
 mod streams;
 mod users;
@@ -14,8 +15,9 @@ mod users;
 pub use accounting::{stream_lines, subscriber_lines};
 pub use duration::{duration, fine_duration};
 pub use failure::{UsageError, exit_code, finish};
-pub use interrupt::{on_interrupt, start_log};
+pub use interrupt::{on_interrupt, signal_name};
 pub use latency::Latencies;
+pub use log::{is_journal, start_log};
 pub use pace::{Pace, Progress, Seen};
 pub use streams::{
     Listing, backends, list, list_each, no_streams, orphan_json, publisher_state, stream_json, survey, survey_each,

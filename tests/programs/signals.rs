@@ -1,4 +1,4 @@
-//! Signals that interrupt system calls, and signals that stop a process for a while.
+//! Signals that interrupt system calls, signals that stop a process for a while, and signals that end one.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -121,4 +121,46 @@ fn a_stopped_viewer_stops_neither_the_publisher_nor_other_viewers() {
         assert!(passed > 1000, "what it did not see while it was stopped is counted: {viewer:?}");
         assert_eq!(viewer.number("frames") + passed, last - viewer.number("first_sequence") + 1, "{viewer:?}");
     }
+}
+
+#[test]
+fn a_producer_that_waits_for_a_reader_ends_by_a_signal_and_not_when_the_wait_is_over() {
+    let stream = TestStream::new("waits");
+    let waits = "--on-full wait --wait-ms 600000 --await-viewers 1 --width 64 --height 48 --format rgb8 --rate 200";
+    let producer = stream.producer(waits);
+    let viewer = stream.viewer("--mode every");
+    viewer.wait_for("frames", 1);
+    stop(&viewer);
+    // Whatever history and a loan in the making allow for is published; then there is nothing.
+    while producer.next_object()["published"] != 0 {}
+    signal(&producer, libc::SIGTERM);
+    let ended = producer.end();
+    assert_eq!((ended.number("drops"), ended.number("waits") > 0), (0, true), "{ended:?}");
+    assert!(ended.number("waited_ns") > 0, "the wait that was given up counts: {ended:?}");
+    assert!(stream.status().is_none(), "the stream is closed");
+}
+
+#[test]
+fn a_second_signal_ends_a_program_that_is_stuck_in_a_write() {
+    let stream = TestStream::new("second");
+    let producer = stream.producer("--width 640 --height 480 --format rgb8 --rate 50");
+    let mut command = stream.command("viewer", "--pipe raw --quiet");
+    // Its reader never reads, and a frame is larger than what a pipe takes in.
+    let mut viewer = command.stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let pid = viewer.id() as libc::pid_t;
+    let stack = format!("/proc/{pid}/syscall");
+    // proc_pid_syscall(5): the number of the call that it is in. It ends while it is in it.
+    let writes = [libc::SYS_write, libc::SYS_writev].map(|call| call.to_string());
+    eventually("the viewer is in a write", || {
+        let call = std::fs::read_to_string(&stack).unwrap_or_default();
+        writes.iter().any(|write| call.split(' ').next() == Some(write)).then_some(())
+    });
+    let status = eventually("it ends", || {
+        // SAFETY: plain integers; the process is this test's own, and not waited for.
+        assert_eq!(unsafe { libc::kill(pid, libc::SIGTERM) }, 0);
+        viewer.try_wait().unwrap()
+    });
+    assert_eq!(status.code(), Some(128 + libc::SIGTERM));
+    eventually("its place is free", || stream.status()?.subscribers.is_empty().then_some(()));
+    producer.interrupt();
 }

@@ -31,7 +31,7 @@ pub(crate) struct Attempt<'a> {
 /// How waiting for a stream ended.
 pub(crate) enum Attached {
     Here(Box<Subscriber>),
-    /// Ctrl-C or SIGTERM.
+    /// Ctrl-C, SIGTERM, or SIGHUP.
     Interrupted,
     /// The time is over.
     Seconds,

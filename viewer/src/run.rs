@@ -27,7 +27,7 @@ pub enum End {
     Frames,
     /// The time is over.
     Seconds,
-    /// Ctrl-C or SIGTERM.
+    /// Ctrl-C, SIGTERM, or SIGHUP.
     Interrupted,
     /// The producer has closed the stream, and all its frames are taken.
     Closed,
@@ -57,7 +57,7 @@ impl Outcome {
     }
 }
 
-/// Views a stream, as the arguments say, until something ends it. Takes over Ctrl-C and SIGTERM of the process.
+/// Views a stream, as the arguments say, until something ends it. Takes over Ctrl-C, SIGTERM and SIGHUP of the process.
 ///
 /// # Errors
 /// Whatever failed, with its causes; [`exit_code`](framebus_program::exit_code) knows which of them are the user's. The figures
@@ -103,6 +103,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     faults.extend(fault(arguments, &summary));
     let fault = (!faults.is_empty()).then(|| faults.join("\n"));
     let mut outcome = conclude(watched, summary, fault, &status)?;
+    status.ended(outcome.end, &outcome.summary);
     outcome.torn += torn;
     saved.map(|()| outcome)
 }

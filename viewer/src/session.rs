@@ -11,7 +11,7 @@ use crate::pipe::Pipe;
 use crate::record::Recorder;
 use crate::run::End;
 use crate::snapshot::Snapshot;
-use crate::status::Status;
+use crate::status::{Status, event};
 use crate::verify::Verifier;
 use framebus::{AcquireError, Content, Frame, PublisherState, StreamName, Subscriber, now_ns};
 use framebus_program::UsageError;
@@ -120,7 +120,7 @@ impl<'a> Session<'a> {
         };
         session.figures.has_contract = !session.subscriber.contract().is_empty();
         let content = session.subscriber.content();
-        tracing::debug!(stream = session.stream, %content, geometry = ?session.subscriber.geometry(), "attached");
+        event!(status, stream = session.stream, pid = std::process::id(), label = arguments.label, %content, "viewer attached");
         if arguments.takes_every() && lossless && !session.subscriber.is_lossless() {
             session.say(&format!(
                 "the producer of {} does not wait for viewers (on_full = \"drop\"): frames that go before they are taken \
@@ -381,7 +381,11 @@ impl<'a> Session<'a> {
         if let Some(face) = &mut self.face {
             face.set_state(State::Left(what));
         }
-        self.status.say(&format!("the producer of {} {what}; waiting for the next one", self.stream));
+        let sequence = self.subscriber.counters().last_sequence;
+        event!(self.status, stream = self.stream, sequence, cause = what, "publisher gone");
+        if !self.status.is_logged() {
+            self.status.say(&format!("the producer of {} {what}; waiting for the next one", self.stream));
+        }
     }
 
     /// Says that the frames are others than before; at most once a second, should they change all the time.
@@ -407,14 +411,18 @@ impl<'a> Session<'a> {
             if let Some(face) = &mut self.face {
                 face.set_state(State::Live);
             }
-            self.say(&format!("the producer of {} is back, with frame {sequence}", self.stream));
+            event!(self.status, stream = self.stream, sequence, restarts = self.figures.restarts, "publisher back");
+            if !self.status.is_logged() {
+                self.say(&format!("the producer of {} is back, with frame {sequence}", self.stream));
+            }
         }
         if self.figures.epochs == self.subscriber.epoch() {
             return Ok(());
         }
         self.figures.epochs = self.subscriber.epoch();
         let content = self.subscriber.content();
-        tracing::debug!(stream = self.stream, %content, geometry = ?self.subscriber.geometry(), "moved");
+        let epoch = self.figures.epochs;
+        event!(self.status, stream = self.stream, sequence, epoch, %content, "viewer moved to a new epoch");
         check_held(&self.subscriber, self.arguments.hold_frames)
     }
 }

@@ -6,12 +6,22 @@
 use crate::arguments::Arguments;
 use crate::contract;
 use crate::figures::{Interval, Summary};
+use crate::run::End;
 /// Times, as the viewer tells them.
 pub(crate) use framebus_program::fine_duration as time_text;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
+
+/// An event for an operator's log. In the journal it is one, in place of the words; elsewhere words say the same, and the event is
+/// for debugging. With --quiet, too, standard error has nothing but objects and errors.
+macro_rules! event {
+    ($status:expr, $($field:tt)*) => {
+        if $status.is_logged() { tracing::info!($($field)*) } else { tracing::debug!($($field)*) }
+    };
+}
+pub(crate) use event;
 
 /// How the figures of an interval are shown.
 #[derive(Debug)]
@@ -37,6 +47,8 @@ pub(crate) struct Status {
     live: Live,
     json: Json,
     quiet: bool,
+    /// Standard error is the journal of systemd, and may have words.
+    logged: bool,
     /// Nothing is said before the summary: the picture is where it would be read.
     covered: bool,
     /// The counts of torn frames are shown.
@@ -68,10 +80,31 @@ impl Status {
             live,
             json,
             quiet: arguments.quiet,
+            logged: framebus_program::is_journal() && !arguments.quiet,
             covered,
             verify: arguments.verify,
             record: arguments.record.is_some(),
         }
+    }
+
+    /// Whether events stand in place of words.
+    pub(crate) fn is_logged(&self) -> bool {
+        self.logged
+    }
+
+    /// Tells the log how the run ended.
+    pub(crate) fn ended(&self, end: End, summary: &Summary) {
+        let Summary { stream, frames, skipped, missed, torn, restarts, epochs, .. } = summary;
+        let cause = match end {
+            End::Frames => "all frames came",
+            End::Seconds => "the time is over",
+            End::Interrupted => framebus_program::signal_name().unwrap_or("interrupted"),
+            End::Closed => "the producer has closed the stream",
+            End::PipeClosed => "nobody reads standard output",
+            End::Quit => "the user has quit",
+        };
+        let sequence = summary.last_sequence.unwrap_or(0);
+        event!(self, stream, sequence, cause, frames, skipped, missed, torn, restarts, epochs, "viewer ended");
     }
 
     /// The picture is gone from where words are read.

@@ -20,7 +20,7 @@ const VARIABLE: &str = "FRAMEBUS_TOKEN";
 /// How often to look whether the user wants it to end.
 const SLICE: Duration = Duration::from_millis(100);
 
-/// Serves, as the arguments say, until Ctrl-C or SIGTERM, both of which it takes over.
+/// Serves, as the arguments say, until Ctrl-C, SIGTERM or SIGHUP, which it takes over.
 ///
 /// # Errors
 /// Whatever kept it from listening.
@@ -49,7 +49,11 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     while !stop.load(Ordering::Relaxed) {
         std::thread::sleep(SLICE);
     }
+    let address = server.address();
     drop(server);
+    if !arguments.quiet {
+        tracing::info!(%address, cause = framebus_program::signal_name(), "server ended");
+    }
     Ok(())
 }
 

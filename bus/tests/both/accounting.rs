@@ -394,3 +394,51 @@ fn with_the_policy_to_refuse_each_frame_waits_and_the_stuck_reader_keeps_all() {
     assert_eq!(stuck.next().unwrap().unwrap()[0], 2);
     assert_eq!((stuck.counters().missed, publisher.counters().evicted), (0, 0));
 }
+
+#[test]
+fn a_wait_that_is_given_up_counts_as_a_wait_and_the_frame_as_nothing() {
+    let stream = TestStream::new();
+    let mut publisher = stream.publisher(|options| {
+        options.history = 1;
+        options.on_full = OnFull::Wait(Duration::from_secs(3600));
+    });
+    let mut options = subscriber_options();
+    options.lossless = true;
+    let mut stuck = Subscriber::attach_with(&stream.0, options).unwrap();
+    publish(&mut publisher, 1);
+    // Asked a few times first, so it sleeps in between.
+    let asked = std::cell::Cell::new(0);
+    let stop = || {
+        asked.set(asked.get() + 1);
+        asked.get() > 2
+    };
+    let begun = Instant::now();
+    let error = publisher.loan_unless(stop).map(drop).unwrap_err();
+    let LoanError::Stopped { waited, .. } = &error else { panic!("{error}") };
+    assert!(*waited >= Duration::from_millis(150) && *waited <= begun.elapsed(), "{waited:?}");
+    let counters = publisher.counters();
+    assert_eq!((counters.waits, counters.refused, counters.evicted, counters.abandoned), (1, 0, 0, 0));
+    assert_eq!(u128::from(counters.waited_ns), waited.as_nanos());
+    assert!(publisher.take_evicted().is_empty());
+    // Nothing is lost: the frame comes as soon as there is room, and nobody is asked where nobody waits.
+    assert_eq!(stuck.next().unwrap().unwrap()[0], 1);
+    assert_eq!(publisher.loan_unless(|| unreachable!()).unwrap().publish(), 2);
+}
+
+#[test]
+fn who_may_be_stopped_waits_no_shorter_for_that() {
+    let stream = TestStream::new();
+    let mut publisher = stream.publisher(|options| {
+        options.history = 1;
+        options.on_full = OnFull::Wait(Duration::from_millis(250));
+        options.on_stuck = OnStuck::Refuse;
+    });
+    let mut options = subscriber_options();
+    options.lossless = true;
+    let _stuck = Subscriber::attach_with(&stream.0, options).unwrap();
+    publish(&mut publisher, 1);
+    let error = publisher.loan_unless(|| false).map(drop).unwrap_err();
+    let LoanError::Unread { waited, .. } = &error else { panic!("{error}") };
+    assert!(*waited >= Duration::from_millis(250), "{waited:?}");
+    assert_eq!((publisher.counters().waits, publisher.counters().refused), (1, 1), "one wait in several sleeps");
+}

@@ -1,0 +1,284 @@
+//! `framebus man`: the manual's pages, made from clap's own table of commands and options.
+//!
+//! What a command line does not tell (exit codes, the environment, files, examples) stands in [`more`], one entry a
+//! command. A test parses each example, so that none of them grows old.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap_mangen::Man;
+use clap_mangen::roff::{Roff, bold, roman};
+
+/// Writes the manual's pages: framebus.1, framebus-producer.1 and so on. `man -l FILE` reads them; into
+/// /usr/local/share/man/man1, `man framebus-producer` does.
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// Folder for all pages; it is made where it is missing [default: the first page goes to standard output]
+    directory: Option<PathBuf>,
+}
+
+pub fn run(arguments: &Arguments, program: clap::Command) -> anyhow::Result<u8> {
+    let pages = pages(program)?;
+    let Some(directory) = &arguments.directory else {
+        std::io::stdout().lock().write_all(&pages[0].text)?;
+        return Ok(0);
+    };
+    let folder = || format!("the folder for the manual's pages, {}", directory.display());
+    std::fs::create_dir_all(directory).with_context(|| format!("can not make {}", folder()))?;
+    for page in &pages {
+        let path = directory.join(&page.file);
+        std::fs::write(&path, &page.text).with_context(|| format!("can not write {}", path.display()))?;
+    }
+    let _ = writeln!(std::io::stderr(), "{} pages in {}", pages.len(), directory.display());
+    Ok(0)
+}
+
+/// A page as it is written.
+struct Page {
+    /// `framebus-producer.1`.
+    file: String,
+    text: Vec<u8>,
+}
+
+/// All pages, the program's own first.
+fn pages(program: clap::Command) -> std::io::Result<Vec<Page>> {
+    let version = program.get_version().unwrap_or_default().to_owned();
+    let mut program = program.disable_help_subcommand(true);
+    program.build();
+    let commands: Vec<clap::Command> = program.get_subcommands().filter(|it| !it.is_hide_set()).cloned().collect();
+    let mut names: Vec<String> = commands.iter().map(|command| format!("framebus-{}", command.get_name())).collect();
+    names.insert(0, "framebus".to_owned());
+    let mut pages = vec![page(program, &version, &names)?];
+    for command in commands {
+        pages.push(page(command, &version, &names)?);
+    }
+    Ok(pages)
+}
+
+fn page(command: clap::Command, version: &str, names: &[String]) -> std::io::Result<Page> {
+    let more = more(command.get_name());
+    let has_commands = command.get_subcommands().any(|command| !command.is_hide_set());
+    let man = Man::new(command).source(format!("framebus {version}")).manual("framebus");
+    let (file, mut text) = (man.get_filename(), Vec::new());
+    man.render_title(&mut text)?;
+    man.render_name_section(&mut text)?;
+    man.render_synopsis_section(&mut text)?;
+    man.render_description_section(&mut text)?;
+    man.render_options_section(&mut text)?;
+    if has_commands {
+        man.render_subcommands_section(&mut text)?;
+    }
+    let mut roff = Roff::new();
+    list(&mut roff, "EXIT STATUS", &[&[("0", more.zero)], EXIT_STATUS, more.exit_status].concat());
+    list(&mut roff, "ENVIRONMENT", &[more.environment, ENVIRONMENT].concat());
+    list(&mut roff, "FILES", &[more.files, FILES].concat());
+    if !more.examples.is_empty() {
+        roff.control("SH", ["EXAMPLES"]);
+        for (words, line) in more.examples {
+            roff.control("PP", []).text([roman(*words)]);
+            roff.control("PP", []).control("RS", ["4"]).text([bold(*line)]).control("RE", []);
+        }
+    }
+    roff.control("SH", ["SEE ALSO"]);
+    let this = file.trim_end_matches(".1");
+    let others: Vec<String> = names.iter().filter(|name| *name != this).map(|name| format!("{name}(1)")).collect();
+    roff.text([roman(others.join(", "))]);
+    roff.to_writer(&mut text)?;
+    Ok(Page { file, text })
+}
+
+/// A section of terms and what they mean; none where there are none.
+fn list(roff: &mut Roff, heading: &str, entries: &[(&str, &str)]) {
+    if entries.is_empty() {
+        return;
+    }
+    roff.control("SH", [heading]);
+    for (term, meaning) in entries {
+        roff.control("TP", []).text([bold(*term)]).text([roman(*meaning)]);
+    }
+}
+
+/// What a page has beyond the command line's own table.
+#[derive(Clone, Copy)]
+struct More {
+    /// What exit code 0 means.
+    zero: &'static str,
+    /// Exit codes of this command alone, or what else it means by one.
+    exit_status: &'static [(&'static str, &'static str)],
+    environment: &'static [(&'static str, &'static str)],
+    files: &'static [(&'static str, &'static str)],
+    /// Words, and a command line.
+    examples: &'static [(&'static str, &'static str)],
+}
+
+const EXIT_STATUS: &[(&str, &str)] = &[
+    ("1", "Something failed; standard error says what, to what, and what to do about it."),
+    ("2", "The command line or the config is at fault."),
+    (
+        "128 + N",
+        "A second signal N ended it at once: the first SIGINT, SIGTERM or SIGHUP ends every command in good order, with its \
+         summary, and counts as no failure.",
+    ),
+];
+const ENVIRONMENT: &[(&str, &str)] = &[
+    ("FRAMEBUS_LOG", "What is logged to standard error: off, error, warn, info, debug or trace."),
+    (
+        "JOURNAL_STREAM",
+        "Set by systemd(1). Where it names standard error, the log has the journal's levels, and neither times nor colours.",
+    ),
+];
+const CONFIG: (&str, &str) = ("FRAMEBUS_CONFIG", "The config, where no --config says another one.");
+const TOKEN: (&str, &str) = ("FRAMEBUS_TOKEN", "What a browser must know, where no --token says it.");
+const FILES: &[(&str, &str)] = &[
+    ("/proc/sysvipc/shm, /proc/sysvipc/sem", "The kernel's tables of what streams are made of; ipcs(1) shows them."),
+    ("/dev/shm", "Where streams are whose backend is file, unless another folder is said."),
+];
+const CONFIG_FILE: (&str, &str) = ("./framebus.toml", "The config, where nothing else says another one.");
+
+/// What a command's page has beyond clap's table; a command without an entry has what all have.
+fn more(command: &str) -> More {
+    let all = More {
+        zero: "All is well; also where Ctrl-C ended it, or where the reader of standard output has seen enough.",
+        exit_status: &[],
+        environment: &[],
+        files: &[],
+        examples: &[],
+    };
+    match command {
+        "framebus" => More {
+            examples: &[
+                ("A camera and two viewers, for ten seconds:", "framebus demo"),
+                ("All streams of this machine, live:", "framebus top"),
+            ],
+            ..all
+        },
+        "demo" => More { examples: &[("With figures for a program:", "framebus demo --seconds 3 --json")], ..all },
+        "producer" => More {
+            environment: &[CONFIG],
+            files: &[CONFIG_FILE],
+            examples: &[
+                (
+                    "A synthetic camera:",
+                    "framebus producer --stream lab/camera --width 1280 --height 720 --format rgb8 --rate 30",
+                ),
+                (
+                    "Every frame of a video from a pipe, for viewers that want each one:",
+                    "framebus producer --stream lab/video --source y4m:- --on-full wait --await-viewers 1 --unpaced",
+                ),
+            ],
+            ..all
+        },
+        "viewer" => More {
+            exit_status: &[("1", "Also where --verify found a torn frame.")],
+            environment: &[CONFIG, TOKEN],
+            files: &[CONFIG_FILE],
+            examples: &[
+                ("Live figures, every byte checked:", "framebus viewer --stream lab/camera --verify"),
+                ("A picture:", "framebus viewer --stream lab/camera --snapshot now.png --frames 1"),
+                ("Video for another program:", "framebus viewer --stream lab/camera --mode every --pipe y4m"),
+            ],
+            ..all
+        },
+        "web" => More {
+            environment: &[TOKEN],
+            examples: &[
+                ("On this machine, at http://127.0.0.1:8080/:", "framebus web"),
+                ("For others, who need the token that it prints:", "framebus web --listen 0.0.0.0:8080"),
+            ],
+            ..all
+        },
+        "ls" => {
+            More { examples: &[("One bus:", "framebus ls robot/"), ("For a program:", "framebus ls --json")], ..all }
+        }
+        "rm" => More {
+            exit_status: &[("1", "Also where a stream was not there, or is in use; the others are removed.")],
+            examples: &[("All that a crashed run left of a bus:", "framebus rm robot")],
+            ..all
+        },
+        "gc" => More { examples: &[("What provably nobody uses:", "framebus gc")], ..all },
+        "top" => More {
+            examples: &[
+                ("One look, as text:", "framebus top --once"),
+                ("An object a stream every ten seconds:", "framebus top --json --interval 10"),
+            ],
+            ..all
+        },
+        "trace" => More { examples: &[("What befalls a stream's frames:", "framebus trace robot/front")], ..all },
+        "doctor" => More {
+            environment: &[CONFIG],
+            files: &[CONFIG_FILE],
+            examples: &[("What this machine lacks:", "framebus doctor")],
+            ..all
+        },
+        "check" => More { examples: &[("What a config comes to:", "framebus check framebus.toml")], ..all },
+        "soak" => More {
+            zero: "All promises were kept.",
+            exit_status: &[("1", "Also where a promise was broken: the verdict says which, when, and by whom.")],
+            examples: &[
+                ("A storm of half an hour:", "framebus soak --minutes 30"),
+                (
+                    "A calm night, where each skipped or late frame counts:",
+                    "framebus soak --minutes 480 --calm --strict",
+                ),
+            ],
+            ..all
+        },
+        "man" => More {
+            examples: &[
+                ("A look at the first page:", "framebus man"),
+                ("All pages, for everybody:", "framebus man /usr/local/share/man/man1"),
+            ],
+            ..all
+        },
+        "completions" => More { examples: &[("For bash:", "framebus completions bash")], ..all },
+        _ => all,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::{CommandFactory, Parser};
+
+    use crate::Program;
+
+    #[test]
+    fn every_visible_command_has_a_page_and_no_hidden_one_has() {
+        let files: Vec<String> = pages(Program::command()).unwrap().into_iter().map(|page| page.file).collect();
+        let program = Program::command();
+        let page = |command: &clap::Command| format!("framebus-{}.1", command.get_name());
+        let mut expected: Vec<String> =
+            program.get_subcommands().filter(|command| !command.is_hide_set()).map(page).collect();
+        expected.insert(0, "framebus.1".to_owned());
+        assert_eq!(files, expected);
+        let hidden: Vec<String> = program.get_subcommands().filter(|command| command.is_hide_set()).map(page).collect();
+        assert!(!hidden.is_empty() && hidden.iter().all(|file| !files.contains(file)), "{hidden:?}");
+    }
+
+    #[test]
+    fn every_command_has_an_example_and_each_one_is_a_command_line() {
+        let program = Program::command();
+        let visible = program.get_subcommands().filter(|command| !command.is_hide_set());
+        for name in visible.map(clap::Command::get_name).chain(["framebus"]) {
+            let examples = more(name).examples;
+            assert!(!examples.is_empty(), "an example of {name}, in more()");
+            for (_, line) in examples {
+                let parsed = Program::try_parse_from(line.split_whitespace());
+                assert!(parsed.is_ok(), "{line}: {}", parsed.err().unwrap());
+            }
+        }
+    }
+
+    #[test]
+    fn each_page_says_how_the_command_ends_and_what_it_reads() {
+        for page in pages(Program::command()).unwrap() {
+            let text = String::from_utf8(page.text).unwrap();
+            for heading in ["NAME", "SYNOPSIS", "EXIT STATUS", "ENVIRONMENT", "FILES", "EXAMPLES", "SEE ALSO"] {
+                let lines = [format!(".SH {heading}"), format!(".SH \"{heading}\"")];
+                assert!(text.lines().any(|line| lines.contains(&line.to_owned())), "{heading} in {}", page.file);
+            }
+            assert!(!text.contains("soak-guard"), "{}", page.file);
+        }
+    }
+}

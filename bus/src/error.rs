@@ -541,7 +541,7 @@ pub enum SetContentError {
         /// What was asked for.
         to: Content,
         /// Why.
-        source: OpenError,
+        source: Box<OpenError>,
     },
     /// The publisher was opened in a parent process.
     #[error(

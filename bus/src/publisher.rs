@@ -253,7 +253,7 @@ impl Publisher {
             Ok(()) => Ok(ContentChange::NewEpoch),
             Err(source) => {
                 let (stream, from, to) = (self.name.clone(), self.options.content.clone(), options.content);
-                Err(SetContentError::Refused { stream, from, to, source })
+                Err(SetContentError::Refused { stream, from, to, source: Box::new(source) })
             }
         }
     }

@@ -38,7 +38,8 @@ fn the_manual_has_a_page_for_each_command_that_the_help_shows_and_man_can_read_t
         std::fs::read_dir(&man1).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
     let mut expected: Vec<String> = commands.iter().map(|command| format!("framebus-{command}.1")).collect();
     expected.push("framebus.1".to_owned());
-    (files.sort(), expected.sort());
+    files.sort();
+    expected.sort();
     assert_eq!(files, expected);
 
     if !has("man") {

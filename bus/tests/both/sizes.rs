@@ -193,7 +193,7 @@ fn a_change_that_can_not_be_made_leaves_the_stream_as_it_was() {
     crate::common::publish(&mut publisher, 1);
     let refused = publisher.set_content(Content::Bytes { capacity: 1 << 31 }).unwrap_err();
     let SetContentError::Refused { source, .. } = &refused else { panic!("{refused}") };
-    assert!(matches!(source, OpenError::System(_)), "{source}");
+    assert!(matches!(**source, OpenError::System(_)), "{source}");
     assert_eq!(
         refused.to_string(),
         format!(
@@ -202,7 +202,8 @@ fn a_change_that_can_not_be_made_leaves_the_stream_as_it_was() {
         )
     );
     let refused = publisher.set_content(Content::Record { type_name: String::new(), bytes: 8 }).unwrap_err();
-    assert!(matches!(refused, SetContentError::Refused { source: OpenError::TypeName { .. }, .. }), "{refused}");
+    let SetContentError::Refused { source, .. } = &refused else { panic!("{refused}") };
+    assert!(matches!(**source, OpenError::TypeName { .. }), "{refused}");
     assert_eq!(crate::common::publish(&mut publisher, 2), 2);
     for byte in 1..=2 {
         let frame = subscriber.latest().unwrap().unwrap();

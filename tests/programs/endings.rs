@@ -275,9 +275,12 @@ fn in_terminal(mut command: Command) -> (Child, File) {
 
 #[test]
 fn a_terminal_that_is_closed_ends_whoever_runs_in_it_in_good_order() {
-    for (program, arguments) in
-        [("producer", "--width 64 --height 48 --format rgb8"), ("viewer", "--interval 0.1"), ("viewer", "--terminal"), ("top", "")]
-    {
+    for (program, arguments) in [
+        ("producer", "--width 64 --height 48 --format rgb8"),
+        ("viewer", "--interval 0.1"),
+        ("viewer", "--terminal"),
+        ("top", ""),
+    ] {
         let name = format!("{program} {arguments}");
         let stream = TestStream::new("closed-terminal");
         let is_producer = program == "producer";

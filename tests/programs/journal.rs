@@ -83,6 +83,7 @@ fn a_streams_whole_life_is_told_to_the_journal_with_levels_and_without_time() {
     has(&viewer.line("publisher back"), &["<6>", "sequence=", "restarts=1"]);
     second.child.kill().unwrap();
     second.child.wait().unwrap();
+    has(&viewer.line("publisher gone"), &["<6>", "cause=\"is gone\""]);
 
     let large = "--width 128 --height 96 --format rgb8 --rate 100 --interval 3600";
     let mut third = Logged::start(stream.command("producer", large), "info", None);
@@ -98,7 +99,8 @@ fn a_streams_whole_life_is_told_to_the_journal_with_levels_and_without_time() {
 #[test]
 fn the_log_has_time_and_level_in_words_where_standard_error_is_another_file_than_the_journal() {
     let stream = TestStream::new("no-journal");
-    let mut producer = Logged::start(stream.command("producer", "--width 64 --height 48 --format rgb8"), "info", Some("8:1"));
+    let mut producer =
+        Logged::start(stream.command("producer", "--width 64 --height 48 --format rgb8"), "info", Some("8:1"));
     let line = producer.line("stream created");
     assert!(line.starts_with("20") && line.contains(" INFO stream created"), "{line}");
     producer.terminate();
@@ -110,7 +112,8 @@ fn the_log_has_time_and_level_in_words_where_standard_error_is_another_file_than
 fn framebus_log_filters_the_journal_too_and_errors_have_their_level() {
     let stream = TestStream::new("filtered");
     // Of all that it tells, only the summary is no event.
-    let mut producer = Logged::start(stream.command("producer", "--width 64 --height 48 --format rgb8 --frames 3"), "warn", None);
+    let mut producer =
+        Logged::start(stream.command("producer", "--width 64 --height 48 --format rgb8 --frames 3"), "warn", None);
     assert!(producer.line("").starts_with(&format!("{}: 3 frames", stream.name)));
     assert!(producer.child.wait().unwrap().success());
     let mut refused = Logged::start(stream.command("producer", "--slots 1"), "off", None);

@@ -11,7 +11,7 @@ mod pace;
 mod streams;
 
 pub use duration::{duration, fine_duration};
-pub use failure::{UsageError, exit_code, finish};
+pub use failure::{UsageError, exit_code, finish, has_no_reader};
 pub use interrupt::{on_interrupt, signal_name};
 pub use latency::Latencies;
 pub use log::{is_journal, start_log};

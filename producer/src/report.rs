@@ -57,7 +57,7 @@ impl Reporter {
         let reported = self.thread.join().unwrap_or_else(|_| Err(io::Error::other("the thread that reports panicked")));
         let told = reported.and_then(|()| if self.json { print_json(summary) } else { print_words(summary) });
         match told {
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            Err(error) if framebus_program::has_no_reader(&error) => Ok(()),
             told => told.context("can not write to standard output"),
         }
     }

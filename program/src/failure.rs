@@ -1,10 +1,15 @@
 //! How a program ends: what is printed, and the exit code.
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use framebus::{NameError, OpenError};
 use framebus_config::{BusError, ConfigError};
+
+use crate::interrupt::was_hung_up;
+
+/// An error of input or output: errno(3).
+const EIO: i32 = 5;
 
 /// Arguments, a config and a source that do not go together: exit code 2.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -40,14 +45,24 @@ pub fn finish(result: anyhow::Result<u8>) -> ExitCode {
         Err(error) => {
             // There is nobody left to tell when standard error is closed.
             let level = if crate::is_journal() { "<3>" } else { "" };
-            let _ = writeln!(std::io::stderr(), "{level}error: {}", chain(&error));
+            let _ = writeln!(io::stderr(), "{level}error: {}", chain(&error));
             ExitCode::from(exit_code(&error))
         }
     }
 }
 
 fn is_closed_pipe(error: &anyhow::Error) -> bool {
-    error.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+    error.downcast_ref::<io::Error>().is_some_and(has_no_reader)
+}
+
+/// Whether an error says that the other end of standard input or output is gone, which is no failure: the reader of a pipe
+/// has seen enough, or the user has closed the terminal.
+pub fn has_no_reader(error: &io::Error) -> bool {
+    match error.kind() {
+        io::ErrorKind::BrokenPipe => true,
+        // What a terminal says that is being closed, and one that is closed; a disk may say so, too.
+        kind => (error.raw_os_error() == Some(EIO) || kind == io::ErrorKind::UnexpectedEof) && was_hung_up(),
+    }
 }
 
 /// All causes in one line; those that an error's own text has already are not said twice.
@@ -71,7 +86,7 @@ mod tests {
         let usage: anyhow::Result<()> = Err(crate::usage!("no stream {}", "x"));
         let usage = usage.context("can not start").unwrap_err();
         assert_eq!((exit_code(&usage), chain(&usage).as_str()), (2, "can not start: no stream x"));
-        let run = anyhow::Error::new(std::io::Error::other("disk on fire"));
+        let run = anyhow::Error::new(io::Error::other("disk on fire"));
         assert_eq!((exit_code(&run), chain(&run).as_str()), (1, "disk on fire"));
     }
 

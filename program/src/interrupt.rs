@@ -3,12 +3,16 @@
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock};
+use std::time::{Duration, Instant};
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag;
 
 /// The signal that came last; 0: none so far.
 static LAST: LazyLock<Arc<AtomicUsize>> = LazyLock::new(Arc::default);
+
+/// How much later than a terminal's error SIGHUP may come.
+const PATIENCE: Duration = Duration::from_millis(500);
 
 /// From now on, the first SIGINT, SIGTERM or SIGHUP (the terminal was closed) sets the flag, so that the program can end
 /// cleanly, and the second ends it at once, with exit code 128 + its number: a write to a pipe that nobody empties never
@@ -40,6 +44,18 @@ pub fn signal_name() -> Option<&'static str> {
         SIGHUP => Some("SIGHUP"),
         _ => None,
     }
+}
+
+/// Whether the terminal was closed. It fails first, and SIGHUP comes a moment later; so this is for who got an error.
+pub(crate) fn was_hung_up() -> bool {
+    let begun = Instant::now();
+    while signal_name() != Some("SIGHUP") {
+        if begun.elapsed() > PATIENCE {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    true
 }
 
 /// proc_pid_status(5): a mask of the ignored signals, in hexadecimal digits. Where it can not be read, none is.

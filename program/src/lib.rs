@@ -14,7 +14,7 @@ mod users;
 
 pub use accounting::{stream_lines, subscriber_lines};
 pub use duration::{duration, fine_duration};
-pub use failure::{UsageError, exit_code, finish};
+pub use failure::{UsageError, exit_code, finish, has_no_reader};
 pub use interrupt::{on_interrupt, signal_name};
 pub use latency::Latencies;
 pub use log::{is_journal, start_log};

@@ -83,6 +83,7 @@ fn a_streams_whole_life_is_told_to_the_journal_with_levels_and_without_time() {
     has(&viewer.line("publisher back"), &["<6>", "sequence=", "restarts=1"]);
     second.child.kill().unwrap();
     second.child.wait().unwrap();
+    has(&viewer.line("publisher gone"), &["<6>", "cause=\"is gone\""]);
 
     let large = "--width 128 --height 96 --format rgb8 --rate 100 --interval 3600";
     let mut third = Logged::start(stream.command("producer", large), "info", None);

@@ -15,7 +15,8 @@ use crate::verify::Verifier;
 use crate::web;
 use anyhow::Context;
 use framebus::{StreamName, SubscriberOptions};
-use std::io::{self, ErrorKind};
+use framebus_program::has_no_reader;
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
@@ -216,5 +217,5 @@ fn conclude(
 }
 
 fn is_closed_pipe(error: &anyhow::Error) -> bool {
-    error.chain().any(|cause| cause.downcast_ref::<io::Error>().is_some_and(|io| io.kind() == ErrorKind::BrokenPipe))
+    error.chain().any(|cause| cause.downcast_ref::<io::Error>().is_some_and(has_no_reader))
 }

@@ -2,12 +2,14 @@
 //! restored: ratatui's panic hook does it for a panic, a guard for everything else. Signals only set a flag.
 
 use std::io::IsTerminal;
+use std::mem::ManuallyDrop;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use ratatui::crossterm::event::{self, Event, KeyEventKind};
+use ratatui::crossterm::{cursor, queue};
 
 use super::paint::Paint;
 use super::probe::Probes;
@@ -26,7 +28,9 @@ impl Drop for Guard {
     fn drop(&mut self) {
         // The panic hook has done it before it told of the panic; a second time, the words would be written over.
         if !std::thread::panicking() {
-            ratatui::restore();
+            // There is nobody to tell where it is closed.
+            let _ = queue!(std::io::stdout(), cursor::Show);
+            let _ = ratatui::try_restore();
         }
     }
 }
@@ -57,7 +61,9 @@ pub fn run(arguments: &Arguments, source: &Source, stop: &Arc<AtomicBool>) -> an
 
     // Before it is needed: setting up may fail halfway.
     let _guard = Guard;
-    let mut terminal = ratatui::try_init().context("can not set up the terminal")?;
+    // Never dropped: it would show the cursor, which the guard does, and complain where the terminal is closed; and a
+    // complaint to a closed terminal is a panic.
+    let mut terminal = ManuallyDrop::new(ratatui::try_init().context("can not set up the terminal")?);
     let mut looked = Instant::now();
     let mut changed = true;
     while !stop.load(Ordering::Relaxed) {

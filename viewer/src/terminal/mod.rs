@@ -34,6 +34,7 @@ use ratatui::style::{Color, Modifier, Style};
 use ratatui::{Terminal, TerminalOptions, Viewport};
 use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
 use std::iter::once;
+use std::mem::ManuallyDrop;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -53,7 +54,9 @@ type Out = BufWriter<Stdout>;
 
 /// The terminal, taken over.
 pub(crate) struct TerminalScreen {
-    terminal: Terminal<CrosstermBackend<Out>>,
+    /// Never dropped: it would show the cursor, which `_restore` does, and complain where the terminal is closed; and a
+    /// complaint to a closed terminal is a panic.
+    terminal: ManuallyDrop<Terminal<CrosstermBackend<Out>>>,
     keyboard: Keyboard,
     graphics: Graphics,
     depth: Depth,
@@ -101,7 +104,7 @@ impl TerminalScreen {
             GraphicsKind::Auto => Graphics::Blocks,
         };
         Ok(Self {
-            terminal,
+            terminal: ManuallyDrop::new(terminal),
             keyboard,
             graphics,
             depth: Depth::of_environment(),

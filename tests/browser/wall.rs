@@ -135,7 +135,7 @@ fn a_reader_whose_pid_is_not_known_has_none() {
     let cells = page.evaluate(
         "(place => {
             const reader = { label: 'a', pid: null, seen: 1, skipped: 0, missed: 0, held: 0, blamed: 0 };
-            fillReaders(place, { figures: { subscribers: [reader] } });
+            fillReaders(place, { figures: { subscribers: [reader] } }, SHORT);
             return [...place.querySelectorAll('td')].map(cell => cell.textContent);
         })(document.createElement('div'))",
     );

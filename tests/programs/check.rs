@@ -32,8 +32,8 @@ fn a_config_is_told_stream_by_stream_and_in_total() {
     for expected in [
         "standard input: bus robot, 5 streams\n",
         "\nrobot/front  images of 1280 × 720 rgb8 at 30 Hz\n",
-        "1 history + 1 to write + 8 subscribers × 3 held = 26\n",
-        "\nall streams\n  slots = \"auto\"  ",
+        "10 history + 1 to write + 8 subscribers × 3 held = 35\n",
+        "\nall streams\n  slots = \"auto\"",
         "  the publisher always finds a free slot, whatever subscribers do\n",
         "\nrobot/imu  records ImuSample of 24 bytes at 200 Hz\n",
         "\nin total  ",

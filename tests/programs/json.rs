@@ -206,6 +206,53 @@ const ROWS: &[Row] = &[
         kinds: &[Kind { kind: "stream", with: "", tables: &[("`ls`", 0)], within: &[("subscribers", &[("`ls`", 1)])] }],
     },
     Row {
+        name: "trace",
+        run: |stream| {
+            let mut trace = framebus();
+            trace.args(["trace", "--json", "--past", "--summary", "--for", "0.3", &stream.name.to_string()]);
+            output(trace)
+        },
+        kinds: &[
+            Kind { kind: "event", with: "", tables: &[("`trace`: event", 0)], within: &[] },
+            Kind { kind: "summary", with: "", tables: &[("`trace`: lost and summary", 1)], within: &[] },
+        ],
+    },
+    Row {
+        name: "gc",
+        run: |stream| {
+            let mut gc = framebus();
+            gc.args(["gc", "--json", "--dry-run", &stream.name.to_string()]);
+            output(gc)
+        },
+        kinds: &[Kind { kind: "kept", with: "", tables: &[("`gc`", 0)], within: &[] }],
+    },
+    Row {
+        name: "check",
+        run: |_| {
+            let mut check = framebus();
+            check.args(["check", "--json", concat!(env!("CARGO_MANIFEST_DIR"), "/../config/presets/robot.toml")]);
+            output(check)
+        },
+        kinds: &[
+            Kind { kind: "bus", with: "", tables: &[("`check`", 0)], within: &[] },
+            Kind { kind: "stream", with: "", tables: &[("`check`", 1)], within: &[] },
+            Kind { kind: "summary", with: "", tables: &[("`check`", 2)], within: &[] },
+        ],
+    },
+    Row {
+        name: "doctor",
+        run: |_| {
+            let mut doctor = framebus();
+            doctor.args(["doctor", "--json"]);
+            // What it thinks of this machine is another question.
+            String::from_utf8(doctor.output().unwrap().stdout).unwrap()
+        },
+        kinds: &[
+            Kind { kind: "check", with: "", tables: &[("`doctor`: check", 0)], within: &[] },
+            Kind { kind: "summary", with: "", tables: &[("`doctor`: summary", 0)], within: &[] },
+        ],
+    },
+    Row {
         name: "top",
         run: |stream| {
             let mut top = framebus();

@@ -33,12 +33,12 @@ fn a_viewer_that_died_is_named_until_its_place_is_taken_and_one_that_left_is_not
     assert_eq!(stream.viewer("--frames 1").end().number("frames"), 1);
     let pid = holder.child.id();
     let (said, _) = ls(&stream.name.to_string());
-    assert!(said.contains(&format!("  viewer holder (place 0, pid {pid}): seen 1")), "{said}");
+    assert!(said.contains(&format!("  viewer holder (place 0, pid {pid})\n    seen 1")), "{said}");
     assert!(!said.contains("dead"), "{said}");
     holder.kill();
 
     let (said, _) = ls(&stream.name.to_string());
-    assert!(said.contains(&format!("  dead viewer holder (place 0, pid {pid}): seen 1")), "{said}");
+    assert!(said.contains(&format!("  dead viewer holder (place 0, pid {pid})\n    seen 1")), "{said}");
     assert!(said.contains("holds 1"), "its pin, which nobody minds: {said}");
     let row: Value = serde_json::from_str(&ls(&format!("--json {}", stream.name)).0).unwrap();
     assert_eq!((&row["subscribers"], row["dead_subscribers"].as_array().unwrap().len()), (&json!([]), 1));

@@ -157,7 +157,7 @@ mod tests {
         }
         let lines = joiner.take(&stream, &event(5, 0, Fate::Left, Some("slow")));
         let words: Vec<_> = lines.iter().map(|line| line.what.as_str()).collect();
-        assert_eq!(words, ["skipped 2 frames in 2 times: newer ones were taken", "left, or died"]);
+        assert_eq!(words, ["skipped 2 frames in 2 times: newer ones were taken", "left"]);
         assert_eq!(joiner.take(&stream, &event(6, 0, Fate::Gone, None)).len(), 2, "the stream's end is everybody's");
         assert!(joiner.due(u64::MAX).is_empty());
     }

@@ -211,8 +211,20 @@ fn a_config_names_the_type_of_a_sensors_records_and_another_one_is_refused() {
 fn a_y4m_pipe_comes_out_byte_for_byte_however_slow_the_reader() {
     let name = stream("y4m");
     let text = name.to_string();
-    let arguments =
-        ["--stream", &text, "--source", "y4m:-", "--on-full", "wait", "--wait-ms", "20", "--unpaced", "--json"];
+    let arguments = [
+        "--stream",
+        &text,
+        "--source",
+        "y4m:-",
+        "--on-full",
+        "wait",
+        "--wait-ms",
+        "20",
+        "--on-stuck",
+        "refuse",
+        "--unpaced",
+        "--json",
+    ];
     let mut producer = Producer::start(&arguments);
     producer.write(HEADER);
     let mut viewer = attach(&name, true);

@@ -219,12 +219,16 @@ const ROWS: &[Row] = &[
     },
     Row {
         name: "gc",
-        run: |stream| {
+        run: |_| {
+            let stream = TestStream::new("json-gc");
+            let producer = stream.producer("--width 64 --height 48 --format rgb8 --rate 50");
+            stream.wait_for_frame(1);
+            producer.kill();
             let mut gc = framebus();
-            gc.args(["gc", "--json", "--dry-run", &stream.name.to_string()]);
+            gc.args(["gc", "--json", &stream.name.to_string()]);
             output(gc)
         },
-        kinds: &[Kind { kind: "kept", with: "", tables: &[("`gc`", 0)], within: &[] }],
+        kinds: &[Kind { kind: "removed", with: "", tables: &[("`gc`", 0)], within: &[] }],
     },
     Row {
         name: "check",

@@ -186,7 +186,7 @@ fn another_user_is_told_that_the_stream_is_not_his() {
     // The build's folder need not be open to others.
     let folder = tempfile::tempdir().unwrap();
     let program = folder.path().join("framebus");
-    std::fs::copy(env!("CARGO_BIN_EXE_framebus"), &program).unwrap();
+    crate::users::copy_program(&program);
     let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     std::fs::set_permissions(folder.path(), open).unwrap();
     for (command, arguments, expected) in [

@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use framebus::{Backend, Publisher, PublisherState, StreamName};
@@ -17,6 +17,13 @@ pub const REMEDY: &str = "the stream belongs to another user: let its publisher 
 /// The program under test where everybody may run it; the build's folder need not be open to others.
 pub struct OpenProgram(tempfile::TempDir);
 
+/// Copies the program, by another process: had this one the file open for writing, a thread that starts some program just then
+/// would hand it on to that, and the copy could not be run meanwhile (ETXTBSY).
+pub fn copy_program(to: &Path) {
+    let copied = Command::new("cp").arg(env!("CARGO_BIN_EXE_framebus")).arg(to).status();
+    assert!(copied.unwrap().success());
+}
+
 impl OpenProgram {
     /// `None` where this process can not be another user.
     pub fn new() -> Option<Self> {
@@ -25,7 +32,7 @@ impl OpenProgram {
             return None;
         }
         let folder = tempfile::tempdir().unwrap();
-        std::fs::copy(env!("CARGO_BIN_EXE_framebus"), folder.path().join("framebus")).unwrap();
+        copy_program(&folder.path().join("framebus"));
         std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755)).unwrap();
         Some(Self(folder))
     }

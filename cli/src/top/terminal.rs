@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use ratatui::crossterm::event::{self, Event, KeyEventKind};
 use ratatui::crossterm::{cursor, queue};
+use rustix::event::{PollFd, PollFlags, Timespec};
 
 use super::paint::Paint;
 use super::probe::Probes;
@@ -75,7 +76,10 @@ pub fn run(arguments: &Arguments, source: &Source, stop: &Arc<AtomicBool>) -> an
         let due = looked + ui.interval;
         let left = due.saturating_duration_since(Instant::now());
         let waits = if ui.paused { SLICE } else { left.min(SLICE) };
-        changed = event::poll(waits).context("can not read the keyboard")?;
+        if !is_open_after(waits).context("can not read the keyboard")? {
+            break;
+        }
+        changed = event::poll(Duration::ZERO).context("can not read the keyboard")?;
         if changed {
             match event::read().context("can not read the keyboard")? {
                 Event::Key(key) if key.kind == KeyEventKind::Release => {}
@@ -101,4 +105,22 @@ pub fn run(arguments: &Arguments, source: &Source, stop: &Arc<AtomicBool>) -> an
         }
     }
     Ok(())
+}
+
+/// Waits for a key, or until the time is over; false: the terminal was closed. crossterm, which reads the keys, would look at a closed one
+/// for ever.
+fn is_open_after(time: Duration) -> std::io::Result<bool> {
+    let input = std::io::stdin();
+    if !input.is_terminal() {
+        // The keys come from elsewhere.
+        return event::poll(time).map(|_| true);
+    }
+    let mut watched = [PollFd::new(&input, PollFlags::IN)];
+    let time = Timespec { tv_sec: time.as_secs() as i64, tv_nsec: i64::from(time.subsec_nanos()) };
+    match rustix::event::poll(&mut watched, Some(&time)) {
+        // A signal: a new size, perhaps.
+        Ok(_) | Err(rustix::io::Errno::INTR) => {}
+        Err(error) => return Err(error.into()),
+    }
+    Ok(!watched[0].revents().intersects(PollFlags::HUP | PollFlags::ERR))
 }

@@ -291,7 +291,11 @@ fn read_metrics(text: &str) -> BTreeMap<String, f64> {
         let (series, value) = line.rsplit_once(' ').unwrap();
         let (name, labels) = series.split_once('{').unwrap();
         assert!(types.contains_key(name), "{line}");
-        assert!(labels.ends_with('}') && name.bytes().all(|byte| byte == b'_' || byte.is_ascii_lowercase()), "{line}");
+        assert!(
+            labels.ends_with('}')
+                && name.bytes().all(|byte| byte == b'_' || byte.is_ascii_lowercase() || byte.is_ascii_digit()),
+            "{line}"
+        );
         // A label's value ends at the first quote without a backslash.
         let mut rest = &labels[..labels.len() - 1];
         while !rest.is_empty() {

@@ -159,12 +159,9 @@ impl Running {
 
     /// Waits for an object that has this field at this value at least.
     pub fn wait_for(&self, field: &str, least: u64) -> Value {
-        loop {
-            let object = self.next_object();
-            if object[field].as_u64().is_some_and(|value| value >= least) {
-                return object;
-            }
-        }
+        let reached = |object: &Value| object[field].as_u64().is_some_and(|value| value >= least);
+        // Intervals come for ever, whatever they say.
+        eventually(&format!("{field} is {least}"), || Some(self.next_object()).filter(reached))
     }
 
     fn signal(&self, signal: Signal) {

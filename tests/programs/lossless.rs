@@ -4,8 +4,6 @@
 use std::io::{Read, Write};
 use std::process::{Command, Stdio};
 
-use serde_json::Value;
-
 use crate::harness::{Ended, Running, TestStream, eventually};
 use crate::pipes::video;
 use crate::signals::{signal, stop};
@@ -104,11 +102,12 @@ fn a_stopped_reader_is_named_and_evicted_the_others_go_on_and_afterwards_it_is_w
     let mut missed = 0;
     let mut is_told = false;
     // It learns of its eviction, and what is gone is counted with its next frame, which may come in the interval after.
-    while !is_told || missed == 0 {
+    eventually("it learns of its eviction", || {
         let object = stuck.next_object();
         is_told |= object["evicted"].as_u64() == Some(1);
         missed += object["missed"].as_u64().unwrap();
-    }
+        (is_told && missed > 0).then_some(())
+    });
     let again = |status: framebus::StreamStatus| status.subscribers.iter().all(|viewer| viewer.lossless).then_some(());
     eventually("it is waited for again", || stream.status().and_then(again));
     stream.wait_for_frame(reached + 600);
@@ -158,11 +157,11 @@ fn where_the_policy_is_to_refuse_frames_a_stuck_reader_is_blamed_and_misses_noth
     let producer = camera(&stream, "--rate 400 --history 8 --wait-ms 20 --on-stuck refuse --await-viewers 1");
     stuck.wait_for("last_sequence", 20);
     stop(&stuck);
-    let refused = |object: &Value| object["drops"].as_u64().unwrap();
     let mut drops = 0;
-    while drops < 10 {
-        drops += refused(&producer.next_object());
-    }
+    eventually("frames are refused", || {
+        drops += producer.next_object()["drops"].as_u64().unwrap();
+        (drops >= 10).then_some(())
+    });
     let status = stream.status().unwrap();
     assert!(status.subscribers[0].blamed >= 10 && status.subscribers[0].lossless, "{status:?}");
     signal(&stuck, libc::SIGCONT);

@@ -2,7 +2,7 @@
 //! contract was kept.
 //!
 //! The numbers are its own; what it stores in its place and its account in shared memory is for others to read. Counting is exact.
-//! Times take a look at the clock, which takes longer than taking a frame: so of frames that were published within 10 µs of the last one
+//! Times take a look at the clock, which takes longer than taking a frame: so of frames that were published within 100 µs of the last one
 //! measured none is. At the rates of cameras each one is.
 
 use std::sync::atomic::Ordering::{Relaxed, Release};
@@ -18,7 +18,7 @@ use crate::ring::Ring;
 use crate::sync::PrivateU64;
 use crate::wait::PredictionCounters;
 
-const MEASURED_EVERY_NS: u64 = 10_000;
+const MEASURED_EVERY_NS: u64 = 100_000;
 
 /// Least time between two events that say the same of no frame.
 const TOLD_EVERY_NS: u64 = 10_000_000;

@@ -239,7 +239,7 @@ impl Subscriber {
         }
     }
 
-    /// Times from publication to being taken, of frames that were published since it was attached; of those that came within 10 µs of
+    /// Times from publication to being taken, of frames that were published since it was attached; of those that came within 100 µs of
     /// another one not all. Empty in a forked child.
     pub fn latencies(&self) -> Histogram {
         self.read_account(|account| &account.latencies)

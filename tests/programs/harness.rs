@@ -4,7 +4,6 @@ use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, channel};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use framebus::{
@@ -119,7 +118,8 @@ pub fn framebus() -> Command {
 pub struct Running {
     pub child: Child,
     objects: Receiver<Value>,
-    stderr: Option<JoinHandle<String>>,
+    /// All of it, when it is closed.
+    stderr: Receiver<String>,
 }
 
 /// What a process left.
@@ -144,20 +144,27 @@ impl Running {
                 }
             }
         });
-        let stderr = std::thread::spawn(move || {
+        let (told, words) = channel();
+        std::thread::spawn(move || {
             let mut text = String::new();
             let _ = stderr.read_to_string(&mut text);
-            text
+            let _ = told.send(text);
         });
-        Self { child, objects, stderr: Some(stderr) }
+        Self { child, objects, stderr: words }
     }
 
     /// The next object that it prints.
+    #[track_caller]
     pub fn next_object(&self) -> Value {
-        self.objects.recv_timeout(WATCHDOG).expect("the process prints another object")
+        self.objects.recv_timeout(WATCHDOG).unwrap_or_else(|reason| {
+            let said = self.stderr.recv_timeout(Duration::from_secs(1));
+            let status = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap_or_default();
+            panic!("the process prints no further object: {reason}; it said: {} {status}", said.unwrap_or_default())
+        })
     }
 
     /// Waits for an object that has this field at this value at least.
+    #[track_caller]
     pub fn wait_for(&self, field: &str, least: u64) -> Value {
         let reached = |object: &Value| object[field].as_u64().is_some_and(|value| value >= least);
         // Intervals come for ever, whatever they say.
@@ -191,7 +198,7 @@ impl Running {
         }
         assert!(begun.elapsed() < WATCHDOG, "the process does not end");
         let status = self.child.wait().unwrap();
-        let stderr = self.stderr.take().unwrap().join().unwrap();
+        let stderr = self.stderr.recv_timeout(WATCHDOG).unwrap();
         Ended { status, summary, stderr }
     }
 }

@@ -40,6 +40,8 @@ pub(crate) struct Accounts {
     /// When the subscriber was ready; 0 before.
     attached_ns: u64,
     second: Second,
+    /// What stands in the account, where others could write.
+    pub violations: Violations,
 }
 
 impl Accounts {
@@ -54,6 +56,7 @@ impl Accounts {
             newest_ns: 0,
             attached_ns: 0,
             second: Second::default(),
+            violations: Violations::default(),
         }
     }
 
@@ -69,9 +72,10 @@ impl Accounts {
         self.measure_from_ns = 0;
         let now = now_ns();
         if self.attached_ns == 0 {
-            (self.attached_ns, self.newest_ns) = (now, now);
+            (self.attached_ns, self.newest_ns, self.second) = (now, now, Second::from(now));
         }
-        shared.attached_ns.store(now, Release);
+        // The same in each epoch: by this it is known again.
+        shared.attached_ns.store(self.attached_ns, Release);
     }
 
     /// Counts a frame that was taken, and the `passed` ones before it that were not: gone, where they were asked for in order.
@@ -103,6 +107,11 @@ impl Accounts {
             self.told_all_held_ns = now;
             attachment.account().tell(now, self.counters.last_sequence, Fate::AllHeld);
         }
+    }
+
+    /// A frame that was taken before is held again from now on.
+    pub(crate) fn took_again(&self, attachment: &Attachment, pin: usize) {
+        attachment.account().held_since_ns[pin].store(now_ns(), Relaxed);
     }
 
     /// Whether a frame that was published then is to be measured.
@@ -154,33 +163,34 @@ impl Accounts {
     fn judge(&mut self, account: &Account, now: u64, age_ns: u64, told: SubscriberCounters) {
         let (sequence, limit_ns) = (self.counters.last_sequence, self.contract.max_age_ns());
         if limit_ns != 0 && age_ns > limit_ns {
-            count(&account.too_old);
+            count(&mut self.violations.too_old, &account.too_old);
             account.tell(now, sequence, Fate::TooOld { age_ns, limit_ns });
         }
         let Some(limit) = self.contract.max_skipped_per_s else { return };
         let lost = |counters: SubscriberCounters| counters.skipped.saturating_add(counters.missed);
         if let Some(frames) = self.second.violated(now, lost(self.counters), lost(told), limit) {
-            count(&account.too_many_skipped);
+            count(&mut self.violations.too_many_skipped, &account.too_many_skipped);
             account.tell(now, sequence, Fate::TooManySkipped { frames, limit: limit.into() });
         }
     }
 
     /// Whether the newest frame measured is older than the contract allows; counts it.
-    pub(crate) fn is_stale(&self, account: &Account) -> bool {
+    pub(crate) fn is_stale(&mut self, account: &Account) -> bool {
         let (now, limit_ns) = (now_ns(), self.contract.max_age_ns());
         let age_ns = now.saturating_sub(self.newest_ns);
         let is_stale = limit_ns != 0 && age_ns > limit_ns;
         if is_stale {
-            count(&account.stale);
+            count(&mut self.violations.stale, &account.stale);
             account.tell(now, self.counters.last_sequence, Fate::Stale { age_ns, limit_ns });
         }
         is_stale
     }
 }
 
-/// Adds 1, as the only one who writes.
-fn count(word: &PrivateU64) {
-    word.store(word.load(Relaxed).wrapping_add(1), Relaxed);
+/// Adds 1 to a number of our own, and shows it.
+fn count(own: &mut u64, shared: &PrivateU64) {
+    *own += 1;
+    shared.store(*own, Relaxed);
 }
 
 /// Makes an account anew, or one that goes on from an `earlier` epoch's.

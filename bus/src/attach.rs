@@ -33,6 +33,9 @@ use crate::words::{pin, unpack};
 /// How long to wait before looking again for a stream that is not there.
 pub(crate) const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
+/// How long to look again at a stream that may not be attached: its publisher may have made it, and be about to set its group.
+const MOMENT: Duration = Duration::from_millis(100);
+
 /// How long to wait in vain before looking whether the stream is still found by its name, and then each time again.
 pub(crate) const LOOK_FOR_SEGMENT: Duration = Duration::from_secs(1);
 
@@ -173,25 +176,47 @@ pub(crate) fn attach(
     deadline: Instant,
 ) -> Result<Attachment, AttachError> {
     let site = Site::of(backend, name);
+    let mut looks = Looks::until(deadline);
     loop {
-        match attach_now(&site, name, label, earlier, begun)? {
-            Outcome::Attached(attachment) => return Ok(*attachment),
+        match attach_now(&site, name, label, earlier, begun) {
+            Ok(Outcome::Attached(attachment)) => return Ok(*attachment),
             // It went away under us, and has perhaps a successor already: this can not go on for ever, because each
             // time somebody else has made progress.
-            Outcome::Ended => {}
-            Outcome::NotThere(error) => look_again(error, deadline)?,
+            Ok(Outcome::Ended) => {}
+            Ok(Outcome::NotThere(error)) | Err(error) => looks.again(error)?,
         }
     }
 }
 
-/// Waits a little for what is not there; gives up at the deadline.
-pub(crate) fn look_again(not_there: AttachError, deadline: Instant) -> Result<(), AttachError> {
-    let left = deadline.saturating_duration_since(Instant::now());
-    if left.is_zero() {
-        return Err(not_there);
+/// Looks at a stream that can not be attached yet.
+pub(crate) struct Looks {
+    deadline: Instant,
+    /// When it was first not ours to attach.
+    denied: Option<Instant>,
+}
+
+impl Looks {
+    pub(crate) fn until(deadline: Instant) -> Self {
+        Self { deadline, denied: None }
     }
-    std::thread::sleep(left.min(LOOK_AGAIN));
-    Ok(())
+
+    /// Waits a little before the next look, where that may find something else.
+    ///
+    /// # Errors
+    /// The reason of the last look: it will not pass, or it is time to give up.
+    pub(crate) fn again(&mut self, reason: AttachError) -> Result<(), AttachError> {
+        let until = match &reason {
+            AttachError::NotFound { .. } | AttachError::Unfinished { .. } => self.deadline,
+            AttachError::System(error) if error.is_denied() => *self.denied.get_or_insert_with(Instant::now) + MOMENT,
+            _ => return Err(reason),
+        };
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(reason);
+        }
+        std::thread::sleep(left.min(LOOK_AGAIN));
+        Ok(())
+    }
 }
 
 enum Outcome {

@@ -143,8 +143,18 @@ pub struct SystemError {
     pub source: io::Error,
 }
 
+impl SystemError {
+    /// Whether it was the right to do so that was missing.
+    pub(crate) fn is_denied(&self) -> bool {
+        self.source.raw_os_error() == Some(libc::EACCES)
+    }
+}
+
 fn remedy(call: &str, error: &io::Error) -> &'static str {
     match (call, error.raw_os_error()) {
+        ("chown", Some(libc::EPERM)) => {
+            "; a user can give files only to a group that he is in: add him to it (usermod -aG)"
+        }
         ("shmget", Some(libc::ENOSPC)) => {
             "; all System V segments or pages are in use: look at ipcs -m, remove what is stale, or raise kernel.shmmni \
              and kernel.shmall"

@@ -65,8 +65,9 @@ impl Geometry {
         };
         let capacity = match options.content {
             Content::Image(shape) => shape.frame_bytes().max(options.capacity_bytes as usize),
+            Content::Bytes { capacity } => capacity.max(options.capacity_bytes) as usize,
             // A record's size is its type's.
-            _ => options.content.capacity_bytes(),
+            Content::Record { .. } => options.content.capacity_bytes(),
         };
         Self::new(slots, history, max_subscribers, max_held, capacity as u64)
     }

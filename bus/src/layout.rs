@@ -7,7 +7,7 @@
 //!   1152   PublisherStats  counters of the publisher
 //!   1920   PublisherEvents what became of frames that were not published
 //!   4096   window          history × u64
-//!   ...    blame           max_subscribers × Blame (16 bytes): refused frames by the place that held a slot
+//!   ...    blame           max_subscribers × Blame (24 bytes): refused frames by the place that held a slot
 //!   ...    records         slots × SlotRecord (128 bytes)
 //!   ...    payload         slots × slot_stride_bytes, page aligned
 //! places segment (everybody writes)
@@ -184,6 +184,8 @@ pub(crate) struct Blame {
     pub refused: AtomicU64,
     /// Longest that a slot had been held by then, ns.
     pub longest_held_ns: AtomicU64,
+    /// Of whom: [`PlaceCounters::attached_ns`]. Another one in that place is not to blame for it.
+    pub attached_ns: AtomicU64,
 }
 
 /// One slot's record: its generation, and the info of the frame in it.

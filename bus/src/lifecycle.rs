@@ -245,7 +245,7 @@ impl Opening<'_> {
 
     /// Ends an epoch whose publisher is dead, and begins the next one behind its last sequence. (L4)
     fn supersede(
-        self,
+        mut self,
         frames: &Segment,
         header: &FramesHeader,
         geometry: Geometry,
@@ -257,6 +257,13 @@ impl Opening<'_> {
         // Completes what the dead publisher began, so that no sequence which somebody has seen is used again.
         let ledger = SlotLedger::recover(view.words(), geometry.max_held, false);
         let last = last.max(ledger.next_sequence() - 1);
+        if self.cursors.is_empty()
+            && header.leases_id == self.lease.set().number()
+            && let Ok(Some((_, places))) = self.attach_places(header)
+        {
+            // Of a dead publisher's; who reads every frame has its place still.
+            self.cursors = cursors(&PlacesView::of(&places, &geometry));
+        }
         if last > 0 {
             self.keep_sequence(last, Some(header.places_id))?;
         }
@@ -269,10 +276,7 @@ impl Opening<'_> {
     fn keep_sequence(&self, last: u64, named: Option<i32>) -> Result<(), OpenError> {
         let (places, carried, made) = match self.leftover_places(named)? {
             Some((places, carried)) => (places, carried, false),
-            None => {
-                let created = self.site.create(Part::Places, self.geometry.places_bytes, self.options.mode);
-                (created.map_err(self.failed("creating the places of"))?, 0, true)
-            }
+            None => (self.make(Part::Places).map_err(self.failed("creating the places of"))?, 0, true),
         };
         let mapping = places.attach_write().map_err(self.failed("attaching the places of"))?;
         // The word is there before the names: who finds the names finds it too.
@@ -286,9 +290,9 @@ impl Opening<'_> {
     /// Whether the new epoch's memory can be had: the old one has to go first, because both have the same name, and it must
     /// not go for nothing. (L5)
     fn rehearse(&self) -> Result<(), OpenError> {
-        let (bytes, mode) = (self.geometry.frames_bytes, frames_mode(self.options.mode));
-        let created = self.site.create(Part::Trial, bytes, mode);
-        let trial = created.map_err(self.failed(&format!("creating the new frames ({bytes} bytes) of")))?;
+        let bytes = self.geometry.frames_bytes;
+        let trial =
+            self.make(Part::Trial).map_err(self.failed(&format!("creating the new frames ({bytes} bytes) of")))?;
         let attached = trial.attach_write();
         let locked = match &attached {
             Ok(mapping) if self.options.lock => self.lock(&trial, mapping),
@@ -314,12 +318,22 @@ impl Opening<'_> {
         describe(self.name, self.options, &self.geometry)
     }
 
+    /// Makes a segment, of the size and with the access that it is to have.
+    fn make(&self, part: Part) -> Result<Segment, CallError> {
+        let StreamOptions { mode, group, .. } = *self.options;
+        let (bytes, mode) = match part {
+            Part::Places => (self.geometry.places_bytes, mode),
+            Part::Frames | Part::Trial => (self.geometry.frames_bytes, frames_mode(mode)),
+        };
+        self.site.create(part, bytes, mode, group)
+    }
+
     fn create(self, base_sequence: u64, named: Option<i32>) -> Result<OwnedStream, OpenError> {
         let leftover = self.leftover_places(named)?;
         let carried = leftover.as_ref().map_or(0, |(_, carried)| *carried);
         let bytes = self.geometry.frames_bytes;
-        let created = self.site.create(Part::Frames, bytes, frames_mode(self.options.mode));
-        let frames_segment = created.map_err(self.failed(&format!("creating the frames ({bytes} bytes) of")))?;
+        let frames_segment =
+            self.make(Part::Frames).map_err(self.failed(&format!("creating the frames ({bytes} bytes) of")))?;
         // Declared before what was made, so given back behind it. (L1)
         let _lease = self.lease.clone();
         let mut made = Made(vec![frames_segment.clone()]);
@@ -340,8 +354,7 @@ impl Opening<'_> {
                 made.0.clear();
             }
         }
-        let created = self.site.create(Part::Places, self.geometry.places_bytes, self.options.mode);
-        let places_segment = created.map_err(self.failed("creating the places of"))?;
+        let places_segment = self.make(Part::Places).map_err(self.failed("creating the places of"))?;
         made.0.push(places_segment.clone());
         let places = places_segment.attach_write().map_err(self.failed("attaching the places of"))?;
         region::write_places_header(&places, &self.geometry, header.cookie, self.name);
@@ -423,7 +436,8 @@ impl Opening<'_> {
             segment.set_access(mode, group).map_err(self.failed("setting mode and group of"))?;
         }
         self.lease.set().set_access(mode, group).map_err(self.failed("setting mode and group of"))?;
-        places.populate(0..places.bytes());
+        // Accounts take memory when they are used.
+        places.populate(0..self.geometry.accounts_offset);
         let frames_view = FramesView::of(&frames, self.geometry);
         let places_view = PlacesView::of(&places, &self.geometry);
         frames_view.stats().publishers.fetch_add(1, Relaxed);
@@ -474,6 +488,11 @@ fn end_epoch(frames: &WriteMapping, view: FramesView, state: u32) {
     let futex = &view.words().control.futex;
     futex.fetch_add(1, Release);
     wait::wake_all(futex);
+}
+
+/// By place: what a lossless subscriber wants next.
+fn cursors(places: &PlacesView) -> Vec<u64> {
+    places.places().iter().map(|place| place.cursor.load(Acquire)).collect()
 }
 
 /// Segments that go again unless the creation succeeds. (L5)
@@ -548,7 +567,7 @@ impl OwnedStream {
         let renewed = if self.lease.set().exists() {
             let geometry = geometry_of(name, options)?;
             let (site, lease) = (self.site.clone(), self.lease.clone());
-            let cursors = self.places_view.places().iter().map(|place| place.cursor.load(Acquire)).collect();
+            let cursors = cursors(&self.places_view);
             let opening = Opening { name, options, geometry, site, lease, cursors };
             // Should this process die here, a successor finds the sequence. (L4)
             opening.keep_sequence(last, Some(self.places_segment.number())).and_then(|()| opening.run(last))

@@ -6,7 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::attach::{self, FoundFrames, LOOK_FOR_SEGMENT};
+use crate::attach::{self, FoundFrames, LOOK_FOR_SEGMENT, Looks};
 use crate::backend::Backend;
 use crate::error::{AttachError, ObserveError};
 use crate::geometry::Geometry;
@@ -200,10 +200,11 @@ impl Observer {
 }
 
 fn find(site: &Site, name: &StreamName, begun: Instant, deadline: Instant) -> Result<FoundFrames, AttachError> {
+    let mut looks = Looks::until(deadline);
     loop {
-        match attach::find_frames(site, name, begun)? {
-            Ok(found) => return Ok(found),
-            Err(not_there) => attach::look_again(not_there, deadline)?,
+        match attach::find_frames(site, name, begun) {
+            Ok(Ok(found)) => return Ok(found),
+            Ok(Err(reason)) | Err(reason) => looks.again(reason)?,
         }
     }
 }

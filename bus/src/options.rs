@@ -183,7 +183,7 @@ pub struct StreamOptions {
     pub backend: Backend,
     /// What the frames are, to begin with: [`Publisher::set_content`](crate::Publisher::set_content) changes it.
     pub content: Content,
-    /// Streams of images: least room of a slot, in bytes, so that images of up to this size need no new epoch; 0: that of `content`.
+    /// Images and bytes: least room of a slot, in bytes, so that frames of up to this size need no new epoch; 0: that of `content`.
     pub capacity_bytes: u32,
     /// Nominal rate, for those who want to know; nothing enforces it.
     pub rate: Option<Rate>,

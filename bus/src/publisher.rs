@@ -10,13 +10,14 @@ use crate::error::{LoanError, OpenError, PlaceHolder, SetContentError};
 use crate::fate::{Event, Fate};
 use crate::format::ImageShape;
 use crate::geometry::Geometry;
-use crate::layout::{FrameInfo, Place, PublisherStats, UserBytes};
+use crate::layout::{FrameInfo, MAX_SUBSCRIBERS, Place, PublisherStats, UserBytes};
 use crate::lifecycle::{self, OwnedStream};
 use crate::memory::FramesMemory;
 use crate::name::StreamName;
 use crate::options::{Content, ContentChange, OnFull, OnStuck, StreamOptions};
 use crate::place::{holders, holding};
 use crate::process::Process;
+use crate::region::FramesView;
 use crate::slots::{self, Blocked, PlaceSet, SlotLedger};
 use crate::steps;
 use crate::sync::Ordering::{Acquire, Relaxed};
@@ -183,15 +184,24 @@ impl Publisher {
         // The new epoch has taken the old one's place; nothing of that is ours to close.
         let publisher = Self::on(stream, &self.name, &options);
         let mut old = std::mem::replace(self, publisher);
-        self.counters_go_on(old.stream.frames_view.stats());
+        self.counters_go_on(&old.stream.frames_view);
         self.evicted = std::mem::take(&mut old.evicted);
         old.leave();
         Ok(())
     }
 
     /// The stream goes on, and with it what is counted of it.
-    fn counters_go_on(&self, before: &PublisherStats) {
-        let now = self.stream.frames_view.stats();
+    fn counters_go_on(&self, before: &FramesView) {
+        for (now, before) in self.stream.frames_view.blame().iter().zip(before.blame()) {
+            for (word, before) in [
+                (&now.refused, &before.refused),
+                (&now.longest_held_ns, &before.longest_held_ns),
+                (&now.attached_ns, &before.attached_ns),
+            ] {
+                word.store(before.load(Relaxed), Relaxed);
+            }
+        }
+        let (now, before) = (self.stream.frames_view.stats(), before.stats());
         for (count, before) in [
             (&now.refused, &before.refused),
             (&now.abandoned, &before.abandoned),
@@ -239,10 +249,8 @@ impl Publisher {
             _ => false,
         };
         if fits {
-            if let Content::Image(_) = content {
-                // Should the stream have to begin anew, it shall not lose its room.
-                self.options.capacity_bytes = self.options.capacity_bytes.max(capacity as u32);
-            }
+            // Should the stream have to begin anew, it shall not lose its room.
+            self.options.capacity_bytes = self.options.capacity_bytes.max(capacity as u32);
             self.template = template(&content);
             self.prepared.fill(false);
             self.options.content = content;
@@ -287,13 +295,18 @@ impl Publisher {
     fn claim_late(&mut self, mut blocked: Blocked, stop: Option<&dyn Fn() -> bool>) -> Result<u16, LoanError> {
         let OnFull::Wait(patience) = self.options.on_full else { return Err(self.refuse(blocked, Duration::ZERO)) };
         let (begun, mut stopped) = (Instant::now(), false);
+        // From when on, and who was in the way then: whoever comes later is not stuck yet.
+        let (mut since, mut first) = (begun, blocked);
         let claimed = loop {
             let word = slots::announce_wait(self.stream.places_view.header());
             match self.claim() {
                 Ok(slot) => break Some(slot),
                 Err(still) => blocked = still,
             }
-            let left = patience.saturating_sub(begun.elapsed());
+            let mut left = patience.saturating_sub(since.elapsed());
+            if left.is_zero() && self.options.on_stuck == OnStuck::Evict && blocked.is_by_newcomers(first) {
+                (since, first, left) = (Instant::now(), blocked, patience);
+            }
             stopped = !left.is_zero() && stop.is_some_and(|stop| stop());
             if left.is_zero() || stopped {
                 break None;
@@ -313,7 +326,7 @@ impl Publisher {
             return Err(LoanError::Stopped { stream: self.name.clone(), waited });
         }
         // Those who are stuck may be in each other's way: whoever is left refuses the frame.
-        if self.evict(blocked, waited) != PlaceSet::default() {
+        if self.evict(blocked, first, waited) != PlaceSet::default() {
             match self.claim() {
                 Ok(slot) => return Ok(slot),
                 Err(still) => blocked = still,
@@ -323,10 +336,12 @@ impl Publisher {
     }
 
     /// Waits no longer for lossless subscribers that are stuck, where the options say so; those that it was so with.
-    fn evict(&mut self, blocked: Blocked, waited: Duration) -> PlaceSet {
-        let (OnStuck::Evict, Blocked::Unread(stuck)) = (self.options.on_stuck, blocked) else {
+    fn evict(&mut self, blocked: Blocked, first: Blocked, waited: Duration) -> PlaceSet {
+        let (OnStuck::Evict, Blocked::Unread(stuck), Blocked::Unread(first)) = (self.options.on_stuck, blocked, first)
+        else {
             return PlaceSet::default();
         };
+        let stuck = stuck.and(first);
         let view = &self.stream.frames_view;
         let places = self.stream.places_view.places();
         let behind: Vec<u64> = stuck.iter().map(|place| self.ledger.behind(&places[place])).collect();
@@ -336,11 +351,13 @@ impl Publisher {
             self.tell(Fate::Evicted { place, behind, waited });
         }
         self.evicted.extend(holders(places, self.stream.lease.set(), evicted.iter()));
+        // Nobody may ever ask.
+        self.evicted.drain(..self.evicted.len().saturating_sub(MAX_SUBSCRIBERS as usize));
         evicted
     }
 
-    /// Lossless subscribers that were evicted since this was asked last: they kept the publisher waiting for longer than
-    /// [`OnFull::Wait`] says.
+    /// Lossless subscribers that were evicted since this was asked last, the newest 255: they kept the publisher waiting for longer
+    /// than [`OnFull::Wait`] says.
     pub fn take_evicted(&mut self) -> Vec<PlaceHolder> {
         std::mem::take(&mut self.evicted)
     }
@@ -361,6 +378,13 @@ impl Publisher {
         for holder in &mut holders {
             holder.held_ns = holding(view, &places[holder.place], &accounts[holder.place], now).1;
             if let Some(blame) = view.blame().get(holder.place) {
+                let attached_ns = places[holder.place].counters.attached_ns.load(Relaxed);
+                if blame.attached_ns.load(Relaxed) != attached_ns {
+                    // It was another one's.
+                    blame.refused.store(0, Relaxed);
+                    blame.longest_held_ns.store(0, Relaxed);
+                    blame.attached_ns.store(attached_ns, Relaxed);
+                }
                 blame.refused.fetch_add(1, Relaxed);
                 let held_ns = holder.held_ns.unwrap_or(0);
                 if held_ns > blame.longest_held_ns.load(Relaxed) {

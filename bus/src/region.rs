@@ -30,7 +30,7 @@ const _: () = {
     assert!(EVENTS_OFFSET.is_multiple_of(align_of::<PublisherEvents>()));
     assert!(offset_of!(PublisherEvents, events) == 64);
     assert!(EVENTS_OFFSET + size_of::<PublisherEvents>() <= WINDOW_OFFSET);
-    assert!(size_of::<Blame>() == 16);
+    assert!(size_of::<Blame>() == 24);
     assert!(size_of::<SlotRecord>() == 128);
     assert!(size_of::<FrameInfo>() == 120);
     assert!(offset_of!(SlotRecord, info) == 8);

@@ -58,14 +58,15 @@ impl Site {
         }
     }
 
-    /// Creates the segment; all its bytes are 0.
+    /// Creates the segment; all its bytes are 0. Nobody finds it with other access than this, but for the moment between two system
+    /// calls with System V.
     ///
     /// # Errors
-    /// EEXIST where there is one; too large; no memory left.
-    pub(crate) fn create(&self, part: Part, bytes: usize, mode: u32) -> Result<Segment, CallError> {
+    /// EEXIST where there is one; too large; no memory left; EPERM for a group that is not the caller's.
+    pub(crate) fn create(&self, part: Part, bytes: usize, mode: u32, group: Option<u32>) -> Result<Segment, CallError> {
         match self {
-            Site::SysV { name } => sysv::create(Self::key(name, part), bytes, mode).map(Segment::SysV),
-            Site::File(directory) => directory.create(part, bytes, mode).map(Segment::File),
+            Site::SysV { name } => sysv::create(Self::key(name, part), bytes, mode, group).map(Segment::SysV),
+            Site::File(directory) => directory.create(part, bytes, mode, group).map(Segment::File),
         }
     }
 

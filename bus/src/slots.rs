@@ -131,6 +131,11 @@ impl PlaceSet {
         self.0[place / 64] & 1 << (place % 64) != 0
     }
 
+    /// Those that are in the other set, too.
+    pub(crate) fn and(self, other: Self) -> Self {
+        Self(std::array::from_fn(|word| self.0[word] & other.0[word]))
+    }
+
     /// As a bit each, in four words.
     pub(crate) fn words(self) -> [u64; 4] {
         self.0
@@ -153,6 +158,14 @@ pub(crate) enum Blocked {
     Held(PlaceSet),
     /// These lossless subscribers have not taken the frame that would fall out of the window.
     Unread(PlaceSet),
+}
+
+impl Blocked {
+    /// Whether lossless subscribers are in the way of which none was before.
+    pub(crate) fn is_by_newcomers(self, before: Self) -> bool {
+        let unread = |blocked| if let Blocked::Unread(places) = blocked { places } else { PlaceSet::default() };
+        unread(self) != PlaceSet::default() && unread(self).and(unread(before)) == PlaceSet::default()
+    }
 }
 
 /// The publisher's private knowledge of its slots.

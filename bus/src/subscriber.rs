@@ -216,8 +216,10 @@ impl Subscriber {
         self.cursor != NOT_LOSSLESS
     }
 
-    /// Has the publisher wait for this subscriber again, from the next frame on, after it was
-    /// [evicted](AcquireError::Evicted), or where it was not lossless before. Nothing on a stream whose publisher does not wait.
+    /// Has the publisher wait for this subscriber again, after it was [evicted](AcquireError::Evicted), or where it was not lossless
+    /// before. Nothing on a stream whose publisher does not wait.
+    ///
+    /// It is waited for at once, and until it calls [`next`](Self::next): whoever has to open files first does that before.
     pub fn be_lossless(&mut self) {
         self.options.lossless = true;
         if self.attachment.process.is_current() {
@@ -232,11 +234,7 @@ impl Subscriber {
 
     /// How often its contract was not kept, since it was attached. All 0 in a forked child.
     pub fn violations(&self) -> Violations {
-        if self.attachment.process.is_current() {
-            self.attachment.account().violations()
-        } else {
-            Violations::default()
-        }
+        if self.attachment.process.is_current() { self.accounts.violations } else { Violations::default() }
     }
 
     /// Times from publication to being taken, of frames that were published since it was attached; of those that came within 100 µs of
@@ -542,7 +540,9 @@ impl Subscriber {
         if let Some(predictor) = &mut self.predictor {
             predictor.took(sequence, publish_ns);
         }
-        if is_new && self.accounts.is_due(publish_ns) {
+        if !is_new {
+            self.accounts.took_again(&self.attachment, pin);
+        } else if self.accounts.is_due(publish_ns) {
             let predictions = self.predictor.as_ref().map(|predictor| &predictor.counters);
             self.accounts.measure(&self.attachment, pin, frame.info(), predictions);
         }
@@ -649,6 +649,10 @@ impl Drop for Subscriber {
     fn drop(&mut self) {
         // Frames may live on, but nobody will ask for the next one.
         if self.attachment.process.is_current() && self.is_lossless() {
+            if !self.attachment.is_ready() {
+                // What it wanted is carried to the epoch that there is now, where it is waited for under the lease that a frame keeps.
+                let _ = self.follow(Instant::now());
+            }
             self.attachment.place().cursor.store(NOT_LOSSLESS, Release);
             self.attachment.tell_publisher();
         }

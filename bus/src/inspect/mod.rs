@@ -36,6 +36,7 @@ use crate::segment::{Part, ReadMapping};
 use crate::site::{self, Row, Site};
 use crate::slots::{EVICTED, NOT_LOSSLESS};
 use crate::subscriber::PublisherState;
+use crate::sync::AtomicU64;
 use crate::sync::Ordering::{Acquire, Relaxed};
 use crate::wait::PredictionCounters;
 use crate::words::unpack;
@@ -243,13 +244,15 @@ fn subscribers(
     let status = |mut holder: PlaceHolder| {
         let (place, account) = (&places[holder.place], &accounts[holder.place]);
         let blame = &view.blame()[holder.place];
+        let is_his = blame.attached_ns.load(Relaxed) == place.counters.attached_ns.load(Relaxed);
+        let blamed = |word: &AtomicU64| if is_his { word.load(Relaxed) } else { 0 };
         let (held, held_ns) = place::holding(view, place, account, now);
         holder.held_ns = held_ns;
         SubscriberStatus {
             held,
             counters: place::counters(place),
-            blamed: blame.refused.load(Relaxed),
-            blamed_held_ns: blame.longest_held_ns.load(Relaxed),
+            blamed: blamed(&blame.refused),
+            blamed_held_ns: blamed(&blame.longest_held_ns),
             lossless: !matches!(place.cursor.load(Relaxed), NOT_LOSSLESS | EVICTED),
             latencies: account.latencies.read(),
             ages: account.ages.read(),

@@ -90,13 +90,19 @@ impl StreamDirectory {
         }
     }
 
-    pub(crate) fn create(&self, part: Part, bytes: usize, mode: u32) -> Result<FileSegment, CallError> {
+    pub(crate) fn create(
+        &self,
+        part: Part,
+        bytes: usize,
+        mode: u32,
+        group: Option<u32>,
+    ) -> Result<FileSegment, CallError> {
         let path = self.part(part);
         if self.find(part)?.is_some() {
             return Err(CallError { call: "open", source: io::Error::from_raw_os_error(libc::EEXIST) });
         }
         let trial = self.part(Part::Trial);
-        let segment = self.allocate(&trial, bytes, mode).inspect_err(|_| {
+        let segment = self.allocate(&trial, bytes, mode, group).inspect_err(|_| {
             let _ = std::fs::remove_file(&trial);
         })?;
         if part != Part::Trial {
@@ -105,7 +111,7 @@ impl StreamDirectory {
         Ok(FileSegment { path, ..segment })
     }
 
-    fn allocate(&self, path: &Path, bytes: usize, mode: u32) -> Result<FileSegment, CallError> {
+    fn allocate(&self, path: &Path, bytes: usize, mode: u32, group: Option<u32>) -> Result<FileSegment, CallError> {
         // One that a creator left who died is not used: somebody may have it open.
         match call("unlink", || std::fs::remove_file(path)) {
             Err(error) if error.errno() != Some(libc::ENOENT) => return Err(error),
@@ -114,10 +120,12 @@ impl StreamDirectory {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create_new(true).mode(mode);
         let file = call("open", || options.open(path))?;
+        // The process's umask has taken rights away.
         call("chmod", || file.set_permissions(std::fs::Permissions::from_mode(mode)))?;
         refuse_too_large(&file, bytes)?;
         allocate_memory(&file, bytes)?;
         let status = call("stat", || file.metadata())?;
+        set_access(&file, &status, mode, group)?;
         Ok(FileSegment { number: number_of(&status), path: path.to_owned() })
     }
 

@@ -256,7 +256,7 @@ mod tests {
 
     /// A new segment without a key, which goes with its last mapping.
     fn segment(bytes: usize, huge: bool) -> (WriteMapping, ReadMapping) {
-        let id = sysv::create(libc::IPC_PRIVATE, bytes, 0o600).unwrap();
+        let id = sysv::create(libc::IPC_PRIVATE, bytes, 0o600, None).unwrap();
         let mappings = match huge {
             true => (sysv::attach_write_huge(id).unwrap(), sysv::attach_read_huge(id).unwrap()),
             false => (sysv::attach_write(id).unwrap(), sysv::attach_read(id).unwrap()),

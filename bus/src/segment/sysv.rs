@@ -14,11 +14,15 @@ pub(crate) struct SegmentId(pub(crate) i32);
 /// Creates the segment of `key`; memory that is never touched stays free of charge.
 ///
 /// # Errors
-/// EEXIST where there is one; EINVAL above `shmmax`; ENOSPC at `shmmni` or `shmall`.
-pub(crate) fn create(key: i32, bytes: usize, mode: u32) -> Result<SegmentId, CallError> {
+/// EEXIST where there is one; EINVAL above `shmmax`; ENOSPC at `shmmni` or `shmall`; EPERM for the group.
+pub(crate) fn create(key: i32, bytes: usize, mode: u32, group: Option<u32>) -> Result<SegmentId, CallError> {
     let flags = libc::IPC_CREAT | libc::IPC_EXCL | libc::SHM_NORESERVE | (mode & 0o777) as libc::c_int;
     // SAFETY: shmget takes plain integers.
-    call("shmget", || check(unsafe { libc::shmget(key, bytes, flags) })).map(SegmentId)
+    let id = call("shmget", || check(unsafe { libc::shmget(key, bytes, flags) })).map(SegmentId)?;
+    if group.is_some() {
+        set_access(id, mode, group).inspect_err(|_| drop(remove(id)))?;
+    }
+    Ok(id)
 }
 
 /// The segment of `key`, if there is one.

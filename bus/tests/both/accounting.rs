@@ -61,12 +61,19 @@ fn how_long_a_frame_is_held_is_seen_while_it_is_held() {
     let frame = subscriber.latest().unwrap();
     std::thread::sleep(Duration::from_millis(5));
     publish(&mut publisher, 2);
+    let before = now_ns();
     let newer = subscriber.latest().unwrap();
     assert!(held_ns().unwrap() >= 5_000_000, "the older one counts");
     drop(frame);
-    assert!(held_ns().unwrap() < 5_000_000_000);
+    assert!(held_ns().unwrap() <= now_ns() - before, "and no longer");
     drop(newer);
     assert_eq!(held_ns(), None);
+    // Taken again, it is held from then on.
+    std::thread::sleep(Duration::from_millis(5));
+    let before = now_ns();
+    let again = subscriber.latest().unwrap();
+    assert!(held_ns().unwrap() <= now_ns() - before);
+    drop(again);
 }
 
 #[test]
@@ -204,13 +211,43 @@ fn a_trace_goes_on_over_a_new_epoch_and_counts_what_it_was_too_slow_for() {
 }
 
 #[test]
+fn the_blame_is_a_subscribers_own_over_a_change_of_size_and_not_its_places_next_holders() {
+    let stream = TestStream::new();
+    let mut publisher = stream.publisher(|options| {
+        options.slots = Slots::Exactly(3);
+        options.max_held = 2;
+    });
+    let mut hoarder = stream.subscriber();
+    let mut refuse = |publisher: &mut Publisher| {
+        publish(publisher, 1);
+        let first = hoarder.next().unwrap();
+        publish(publisher, 2);
+        let second = hoarder.next().unwrap();
+        publish(publisher, 3);
+        assert!(publisher.loan().is_err());
+        assert!(hoarder.next().is_err(), "it holds two");
+        drop((first, second));
+        drop(hoarder.next().unwrap());
+        status(&stream.0).unwrap().subscribers[0].blamed
+    };
+    assert_eq!(refuse(&mut publisher), 1);
+    publisher.set_content(Content::Bytes { capacity: 1 << 16 }).unwrap();
+    assert_eq!(refuse(&mut publisher), 2, "it goes on");
+    drop(hoarder);
+    let _innocent = stream.subscriber();
+    let seen = &status(&stream.0).unwrap().subscribers[0];
+    assert_eq!((seen.holder.place, seen.blamed, seen.blamed_held_ns), (0, 0, 0));
+    assert_eq!(publisher.counters().refused, 2);
+}
+
+#[test]
 fn a_contract_counts_frames_that_are_too_old() {
     let stream = TestStream::new();
     let mut publisher = stream.publisher(|_| {});
     let mut contract = Contract::default();
-    contract.max_age = Some(Duration::from_millis(50));
+    contract.max_age = Some(Duration::from_secs(5));
     let mut monitor = with_contract(&stream, contract);
-    for age_ms in [0, 60, 10, 70] {
+    for age_ms in [0, 6_000, 0, 7_000] {
         let mut loan = publisher.loan().unwrap();
         loan.set_capture_ns(now_ns() - age_ms * 1_000_000);
         loan.publish();
@@ -244,8 +281,7 @@ fn a_contract_counts_seconds_in_which_too_many_were_lost() {
     // The first acquisition has no claim to what was before it.
     assert_eq!(lose(4), 0);
     assert_eq!(lose(0), 0, "one, and the limit is 2");
-    assert_eq!(lose(2), 1);
-    assert_eq!(lose(9), 1, "once a second");
+    assert_eq!(lose(20), 1);
 }
 
 #[test]
@@ -303,7 +339,8 @@ fn a_stuck_lossless_subscriber_is_evicted_named_and_told() {
     let stream = TestStream::new();
     let mut publisher = stream.publisher(|options| {
         options.history = 2;
-        options.on_full = OnFull::Wait(Duration::from_millis(30));
+        // Long enough for a reader on a busy machine, below.
+        options.on_full = OnFull::Wait(Duration::from_secs(1));
     });
     let mut trace = trace(&stream);
     let mut options = subscriber_options();
@@ -313,7 +350,7 @@ fn a_stuck_lossless_subscriber_is_evicted_named_and_told() {
     let held = stuck.next().unwrap().unwrap();
     let begun = Instant::now();
     (2..=9).for_each(|byte| keep(publish(&mut publisher, byte)));
-    assert!(begun.elapsed() >= Duration::from_millis(30), "it was waited for");
+    assert!(begun.elapsed() >= Duration::from_secs(1), "it was waited for");
     assert_eq!(held[0], 1, "what it holds stays");
     let evicted = publisher.take_evicted();
     assert_eq!((evicted.len(), evicted[0].label.as_str()), (1, "recorder"));
@@ -354,6 +391,31 @@ fn a_reader_in_time_is_not_evicted_with_one_that_is_stuck() {
     assert!(good.is_lossless());
     assert_eq!((good.counters().missed, publisher.counters().evicted), (0, 1));
     drop(stuck);
+}
+
+#[test]
+fn who_comes_while_another_one_is_waited_for_is_waited_for_as_long() {
+    let stream = TestStream::new();
+    let patience = Duration::from_millis(300);
+    let mut publisher = stream.publisher(|options| options.on_full = OnFull::Wait(patience));
+    let mut stuck = Some(stream.lossless());
+    publish(&mut publisher, 1);
+    // It is asked while it waits.
+    let asked = std::cell::Cell::new(0);
+    let (newcomer, parted) = (std::cell::Cell::new(None), std::cell::Cell::new(stuck.take()));
+    let stop = || {
+        asked.set(asked.get() + 1);
+        if asked.get() == 2 {
+            newcomer.set(Some((stream.lossless(), Instant::now())));
+            drop(parted.take());
+        }
+        false
+    };
+    publisher.loan_unless(stop).unwrap().publish();
+    let (mut newcomer, since) = newcomer.take().unwrap();
+    assert!(since.elapsed() >= patience, "{:?}", since.elapsed());
+    assert_eq!((publisher.counters().waits, publisher.take_evicted().len()), (1, 1));
+    assert!(matches!(newcomer.next(), Err(AcquireError::Evicted { .. })));
 }
 
 #[test]

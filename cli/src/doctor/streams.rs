@@ -161,7 +161,7 @@ pub fn keys(root: &Root, asked: &Asked, present: &Present, demand: &Demand) -> F
     if said.is_empty() {
         let left = match &left[..] {
             [] => String::new(),
-            left => format!("; what a dead run left of {}, the next producer or framebus gc removes", left.join(", ")),
+            left => format!("; what a dead run left of {}, the next producer removes", left.join(", ")),
         };
         return finding.ok(format!("free, or the streams' own{left}"));
     }
@@ -334,10 +334,7 @@ mod tests {
         let left = found(Remains::Ours);
         assert_eq!(
             (left.verdict, left.found.as_str()),
-            (
-                Verdict::Ok,
-                "free, or the streams' own; what a dead run left of lab/camera, the next producer or framebus gc removes"
-            )
+            (Verdict::Ok, "free, or the streams' own; what a dead run left of lab/camera, the next producer removes")
         );
         let reason = "its header is damaged".to_owned();
         let damaged = found(Remains::InTheWay { reason: reason.clone(), remedy: Some("ipcrm -m 0".to_owned()) });

@@ -304,7 +304,7 @@ mod tests {
             ),
             "{text}"
         );
-        assert!(text.contains("\n  lock = false         frames may be swapped"), "{text}");
+        assert!(text.contains("\n  lock = false          frames may be swapped"), "{text}");
     }
 
     #[test]

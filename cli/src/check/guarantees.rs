@@ -209,10 +209,10 @@ fn on_full(on_full: OnFull, geometry: &Geometry) -> String {
     };
     let patience = patience.as_millis();
     let holders = match geometry.never_full() {
-        true => "who only holds frames keeps nobody waiting".to_owned(),
-        false => format!(
+        true => "who only holds frames keeps nobody waiting",
+        false => {
             "without a free slot each frame waits as long for who holds the slots, lossless or not, and is then refused"
-        ),
+        }
     };
     format!(
         "a lossless subscriber gets every frame: one that has not read what leaves the history is waited for, up to {patience} ms, \

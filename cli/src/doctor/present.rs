@@ -185,6 +185,8 @@ fn remains(demand: &Demand, streams: &[Stream], orphans: &[Orphan]) -> BTreeMap<
 
 #[cfg(test)]
 mod tests {
+    use framebus::{Content, Publisher, StreamOptions};
+
     use super::super::testing::demand;
     use super::*;
 
@@ -192,7 +194,11 @@ mod tests {
     fn a_backend_that_can_not_be_looked_at_hides_no_other_and_is_named() {
         // A file is no directory.
         let broken = Backend::File { directory: std::env::current_exe().unwrap() };
+        let name: StreamName = format!("doctor-present-{}/s", std::process::id()).parse().unwrap();
+        let _publisher = Publisher::open(&name, &StreamOptions::new(Content::Bytes { capacity: 8 })).unwrap();
         let present = Present::on(&[broken.clone(), Backend::SysV], &demand("", ""));
+        assert!(present.streams.iter().any(|stream| stream.name == name));
+        assert!(!present.leftovers.iter().any(|leftover| leftover.name == name), "somebody publishes it");
         assert_eq!([&broken, &Backend::SysV].map(|backend| present.has_seen(backend)), [false, true]);
         let words = present.unseen().unwrap();
         assert!(words.contains(&format!("on {broken}")) && words.contains("Not a directory"), "{words}");

@@ -2,6 +2,7 @@
 //!
 //! It looks at the config alone; whether this machine has what it takes, `framebus doctor` says.
 
+mod contracts;
 mod guarantees;
 
 use std::io::{Read, Write};
@@ -15,6 +16,9 @@ use serde_json::{Value, json};
 use crate::doctor::demand::{Demand, StreamDemand, touched_slots};
 use crate::top::format::memory;
 use guarantees::Guarantee;
+
+/// Longest setting that has its sentence beside it; that of a longer one stands below.
+const LONGEST: usize = 36;
 
 /// Which config.
 #[derive(clap::Args)]
@@ -120,9 +124,16 @@ fn print_stream(out: &mut impl Write, stream: &StreamConfig, demand: &StreamDema
 }
 
 fn print_guarantees(out: &mut impl Write, guarantees: &[Guarantee]) -> std::io::Result<()> {
-    let width = guarantees.iter().map(|guarantee| guarantee.setting().chars().count()).max().unwrap_or(0);
+    let width = |setting: &str| setting.chars().count();
+    let settings = guarantees.iter().map(|guarantee| width(&guarantee.setting()));
+    let column = settings.filter(|width| *width <= LONGEST).max().unwrap_or(0);
     for guarantee in guarantees {
-        writeln!(out, "  {:<width$}  {}", guarantee.setting(), guarantee.sentence)?;
+        let setting = guarantee.setting();
+        if width(&setting) > column {
+            writeln!(out, "  {setting}\n  {:<column$}  {}", "", guarantee.sentence)?;
+        } else {
+            writeln!(out, "  {setting:<column$}  {}", guarantee.sentence)?;
+        }
     }
     Ok(())
 }
@@ -281,6 +292,19 @@ mod tests {
         let common = text.find("\nall streams\n").unwrap();
         assert!(text.find("lock = false").unwrap() > common && text.find("history = 4").unwrap() < common, "{text}");
         assert!(!printed(framebus_config::presets::DEMO).contains("all streams"));
+    }
+
+    #[test]
+    fn what_is_said_of_a_long_setting_stands_below_it() {
+        let text =
+            printed("[bus]\nname = \"b\"\n[streams.s]\nsize = 9\nsubscribers.a_recorder_of_all = { max_age_ms = 5 }\n");
+        assert!(
+            text.contains(
+                "\n  subscribers.a_recorder_of_all = { max_age_ms = 5 }\n                        whoever calls itself"
+            ),
+            "{text}"
+        );
+        assert!(text.contains("\n  lock = false          frames may be swapped"), "{text}");
     }
 
     #[test]

@@ -5,7 +5,8 @@ use crate::document::Section;
 use framebus::{Backend, DEFAULT_DIRECTORY};
 use toml::de::DeValue;
 
-pub(crate) const KEYS: [&str; 5] = ["name", "backend", "directory", "mode", "group"];
+/// Keys of the table `[bus]`.
+pub const KEYS: [&str; 5] = ["name", "backend", "directory", "mode", "group"];
 
 /// Own user only.
 const DEFAULT_MODE: u32 = 0o600;

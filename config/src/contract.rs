@@ -5,7 +5,8 @@ use framebus::{Contract, OnFull};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-const KEYS: [&str; 3] = [MAX_AGE, MAX_SKIPPED, LOSSLESS];
+/// Keys of a table `[streams.NAME.subscribers.LABEL]`.
+pub const KEYS: [&str; 3] = [MAX_AGE, MAX_SKIPPED, LOSSLESS];
 const MAX_AGE: &str = "max_age_ms";
 const MAX_SKIPPED: &str = "max_skipped_per_s";
 const LOSSLESS: &str = "lossless";

@@ -48,6 +48,8 @@ mod suggest;
 
 pub use bus::Bus;
 pub use bus_error::BusError;
+pub use bus_table::KEYS as BUS_KEYS;
 pub use config::{BusConfig, Config, StreamConfig};
-pub use contract::SubscriberConfig;
+pub use contract::{KEYS as SUBSCRIBER_KEYS, SubscriberConfig};
 pub use diagnostic::{ConfigError, Diagnostic, InvalidConfig};
+pub use stream::KEYS as STREAM_KEYS;

@@ -12,7 +12,8 @@ use framebus::{
 use std::time::Duration;
 use toml::de::DeValue;
 
-pub(crate) const KEYS: [&str; 24] = [
+/// Keys of a table `[streams.NAME]`.
+pub const KEYS: [&str; 24] = [
     "width",
     "height",
     "format",

@@ -34,8 +34,9 @@ fn a_config_is_told_stream_by_stream_and_in_total() {
         "\nrobot/front  images of 1280 × 720 rgb8 at 30 Hz\n",
         "10 history + 1 to write + 8 subscribers × 3 held = 35\n",
         "\nall streams\n  slots = \"auto\"",
-        "  the publisher always finds a free slot, whatever subscribers do\n",
+        "  the publisher always finds a free slot, whatever subscribers hold\n",
         "\nrobot/imu  records ImuSample of 24 bytes at 200 Hz\n",
+        "  subscribers.recorder = { lossless = true, max_age_ms = \"none\", max_skipped_per_s = 0 }\n  ",
         "\nin total  ",
     ] {
         assert!(said.contains(expected), "{expected:?} in\n{said}");

@@ -116,6 +116,22 @@ impl Segment {
         assert!(id >= 0);
         Self(id)
     }
+
+    /// Made by a process that is dead by now.
+    fn of_a_dead_process(key: i32) -> Self {
+        // SAFETY: the child makes two system calls and nothing else; the parent waits for it; no buffer is used.
+        let id = unsafe {
+            let child = libc::fork();
+            if child == 0 {
+                libc::shmget(key, 8192, libc::IPC_CREAT | libc::IPC_EXCL | 0o600);
+                libc::_exit(0);
+            }
+            assert_eq!(libc::waitpid(child, std::ptr::null_mut(), 0), child);
+            libc::shmget(key, 0, 0)
+        };
+        assert!(id >= 0);
+        Self(id)
+    }
 }
 
 impl Drop for Segment {
@@ -137,6 +153,17 @@ fn a_strangers_segment_under_a_configured_key_is_a_failure_with_owner_and_size()
     let expected = format!("(frames) has segment {} of uid {uid}, 8.0 KiB, mode 0600", segment.0);
     assert!(keys["found"].as_str().unwrap().contains(&expected), "{keys}");
     assert!(commands(keys).contains(&format!("sudo ipcrm -m {}\n", segment.0)), "{keys}");
+}
+
+#[test]
+fn an_empty_segment_of_a_dead_process_is_no_strangers() {
+    let stream = TestStream::new("doctor-begun");
+    let _segment = Segment::of_a_dead_process(stream.name.key());
+    let objects = Config::of(&stream.name).examined();
+    let keys = check(&objects, "keys");
+    assert_eq!(keys["verdict"], "ok", "{keys}");
+    let expected = format!("what a dead run left of {}, the next producer removes", stream.name);
+    assert!(keys["found"].as_str().unwrap().contains(&expected), "{keys}");
 }
 
 #[test]
@@ -165,7 +192,7 @@ fn another_stream_that_lives_under_a_configured_key_is_named() {
 fn limits_that_are_too_low_fail_with_the_command_that_mends_them() {
     for (limit, value, name, remedy) in [
         ("shmmax", "4096", "shmmax", "sudo sysctl -w kernel.shmmax=134217728\n"),
-        ("shmall", "10", "shmall", "sudo sysctl -w kernel.shmall=32768\n"),
+        ("shmall", "10", "shmall", "sudo sysctl -w kernel.shmall=65536\n"),
         ("shmmni", "2", "shmmni", "sudo sysctl -w kernel.shmmni=4096\n"),
         ("sem", "250 32000 32 128", "semaphores", "sudo sysctl -w kernel.sem=\"256 32000 32 128\"\n"),
     ] {

@@ -42,14 +42,12 @@ pub fn access(root: &Root, asked: &Asked, demand: &Demand) -> Finding {
     let name = &group.name;
     let mode = format!("mode {:04o}", demand.mode);
     let is_in = asked.is_in(group.id);
-    if named.is_some() && !is_in {
+    // Root need not be in it, but the others it is for are in the same case.
+    if named.is_some() && !is_in && asked.uid != 0 {
         let listed = group.members.contains(&asked.user);
         // Files may be given only to a group that one is in (chown(2)), System V objects to any.
-        let refused = demand.directory().is_some() && asked.uid != 0 && !root.has_capability(CAP_CHOWN);
+        let refused = demand.directory().is_some() && !root.has_capability(CAP_CHOWN);
         let verdict = if refused { Verdict::Failure } else { Verdict::Warning };
-        if asked.uid == 0 {
-            return finding.ok(format!("{mode}, group {name}; root need not be in it"));
-        }
         return match listed {
             true => finding
                 .is(verdict, format!("{mode}; {} is in group {name} since the last login only", asked.user))
@@ -63,11 +61,18 @@ pub fn access(root: &Root, asked: &Asked, demand: &Demand) -> Finding {
     if named.is_some() && group_bits == 0 {
         return finding.warning(format!("{mode} gives nothing to group {name}")).remedy("config", "mode = \"0660\"");
     }
-    if let Some(closed) = closed_way(root, demand, group.id, group_bits != 0, other_bits != 0) {
-        let who = if other_bits != 0 { "a" } else { "g" };
-        return finding
-            .failure(format!("{mode}, but those whom it lets in can not pass {closed}"))
-            .remedy("now", format!("sudo chmod {who}+x {closed}"));
+    if let Some(ClosedWay { directory, is_groups, group_passes }) =
+        closed_way(root, demand, group.id, group_bits != 0, other_bits != 0)
+    {
+        let finding = finding.failure(format!("{mode}, but those whom it lets in can not pass {directory}"));
+        let pass = if group_passes { String::new() } else { format!(" && sudo chmod g+x {directory}") };
+        return match (other_bits, is_groups) {
+            (0, true) => finding.remedy("now", format!("sudo chmod g+x {directory}")),
+            (0, false) => finding
+                .remedy("now", format!("sudo chgrp {name} {directory}{pass}"))
+                .remedy("or for everybody", format!("sudo chmod o+x {directory}")),
+            _ => finding.remedy("now", format!("sudo chmod a+x {directory}")),
+        };
     }
     let alone =
         named.is_none() && group_bits != 0 && other_bits == 0 && group.name == asked.user && group.members.is_empty();
@@ -84,16 +89,26 @@ pub fn access(root: &Root, asked: &Asked, demand: &Demand) -> Finding {
 }
 
 /// A directory on the way to the files that those who shall read can not pass.
-fn closed_way(root: &Root, demand: &Demand, group: u32, for_group: bool, for_others: bool) -> Option<String> {
+struct ClosedWay {
+    directory: String,
+    /// It has their group.
+    is_groups: bool,
+    /// The group that it has may pass.
+    group_passes: bool,
+}
+
+fn closed_way(root: &Root, demand: &Demand, group: u32, for_group: bool, for_others: bool) -> Option<ClosedWay> {
     let directory = demand.directory()?;
-    let ways = directory.ancestors().filter(|_| for_group || for_others);
-    let closed = ways.filter(|way| *way != Path::new("/")).find(|way| {
-        let Ok(status) = root.path(way).metadata() else { return false };
-        let others_pass = status.mode() & 0o001 != 0;
-        let group_passes = others_pass || status.mode() & 0o010 != 0 && status.gid() == group;
-        if for_others { !others_pass } else { !group_passes }
-    })?;
-    Some(closed.display().to_string())
+    let ways = directory.ancestors().filter(|way| *way != Path::new("/") && (for_group || for_others));
+    ways.filter_map(|way| {
+        let status = root.path(way).metadata().ok()?;
+        let (group_passes, others_pass) = (status.mode() & 0o010 != 0, status.mode() & 0o001 != 0);
+        let is_groups = status.gid() == group;
+        // Of a directory of one's group, the group's bits alone count.
+        let open = if is_groups && !for_others { group_passes } else { others_pass };
+        (!open).then(|| ClosedWay { directory: way.display().to_string(), is_groups, group_passes })
+    })
+    .next()
 }
 
 #[cfg(test)]
@@ -166,6 +181,38 @@ mod tests {
             (closed.verdict, closed.commands().as_str()),
             (Verdict::Failure, "now: sudo chmod a+x /run/user/1000\n")
         );
-        assert!(found("0660").commands().contains("sudo chmod g+x /run/user/1000"));
+    }
+
+    #[test]
+    fn a_directory_of_another_group_is_given_to_the_group_or_opened_and_one_of_its_own_is_opened_to_it() {
+        let commands = |mode: u32, is_groups: bool| {
+            let machine = Machine::new().with_directory("/srv/fb", mode);
+            let mut asked = asked();
+            let status = machine.root().path("/srv/fb").metadata().unwrap();
+            let id = if is_groups { status.gid() } else { status.gid() + 1 };
+            asked.group = Some(super::super::asked::GroupEntry { name: "video".into(), id, members: Vec::new() });
+            asked.groups.push(id);
+            let bus = format!("backend = \"file\"\ndirectory = \"/srv/fb\"\n{SHARED}");
+            access(&machine.root(), &asked, &demand(&bus, "")).commands()
+        };
+        assert_eq!(commands(0o770, false), "now: sudo chgrp video /srv/fb\nor for everybody: sudo chmod o+x /srv/fb\n");
+        assert!(commands(0o700, false).starts_with("now: sudo chgrp video /srv/fb && sudo chmod g+x /srv/fb\n"));
+        assert_eq!(commands(0o701, true), "now: sudo chmod g+x /srv/fb\n", "others' bits are not the group's");
+        assert_eq!((commands(0o710, true), commands(0o701, false)), (String::new(), String::new()));
+    }
+
+    #[test]
+    fn root_need_not_be_in_the_group_but_those_whom_it_publishes_for_must_get_through() {
+        let mut asked = asked();
+        (asked.uid, asked.gid, asked.user) = (0, 0, "root".to_owned());
+        asked.groups.clear();
+        assert_eq!(found(SHARED, &asked).found, "mode 0660: root, and group video may subscribe");
+        assert_eq!(found(SHARED, &asked).verdict, Verdict::Ok);
+        let nothing = found("mode = \"0600\"\ngroup = \"video\"", &asked);
+        assert_eq!((nothing.verdict, nothing.commands().as_str()), (Verdict::Warning, "config: mode = \"0660\"\n"));
+        let machine = Machine::new().with_directory("/srv/fb", 0o700);
+        let bus = format!("backend = \"file\"\ndirectory = \"/srv/fb\"\n{SHARED}");
+        let closed = access(&machine.root(), &asked, &demand(&bus, ""));
+        assert_eq!((closed.verdict, closed.found.contains("can not pass /srv/fb")), (Verdict::Failure, true));
     }
 }

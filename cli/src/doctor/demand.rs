@@ -75,6 +75,17 @@ impl Demand {
         self.streams.iter().map(|stream| stream.touched_bytes).sum()
     }
 
+    /// Bytes of frames that are there twice for a moment, while the largest stream begins a new epoch: the new one's are made
+    /// before the old one's go.
+    pub fn epoch_bytes(&self) -> u64 {
+        self.streams.iter().map(|stream| stream.frames_bytes).max().unwrap_or(0)
+    }
+
+    /// Memory that is taken twice then: subscribers read the old frames while the new ones are prefaulted.
+    pub fn epoch_touched_bytes(&self) -> u64 {
+        self.streams.iter().map(|stream| stream.touched_bytes).max().unwrap_or(0)
+    }
+
     /// Whether a System V key is one of these streams'.
     pub fn has_key(&self, key: i32) -> bool {
         self.sysv_streams() > 0

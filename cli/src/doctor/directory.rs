@@ -4,11 +4,15 @@ use std::path::Path;
 
 use super::asked::{Asked, Room};
 use super::demand::Demand;
-use super::finding::Finding;
+use super::finding::{EPOCH, Finding};
 use super::mounts::{Mount, mount_of};
 use super::namespaces::Place;
 use super::root::Root;
 use crate::top::format::memory as words;
+
+/// Where every Linux has memory for all users.
+const SHARED_MEMORY: &str = "/dev/shm";
+const IN_MEMORY: &str = "directory = \"/dev/shm/framebus\"";
 
 /// Whether the files have room there, in memory, where others find them.
 pub fn directory(root: &Root, asked: &Asked, demand: &Demand, place: &Place) -> Finding {
@@ -28,9 +32,9 @@ pub fn directory(root: &Root, asked: &Asked, demand: &Demand, place: &Place) -> 
         .figure("needed_bytes", needed)
         .figure("free_bytes", free_bytes)
         .figure("total_bytes", total_bytes)
-        .figure("taken_already_bytes", ours);
+        .figure("taken_already_bytes", ours)
+        .figure("epoch_bytes", demand.epoch_bytes());
     let mount = mount_of(root, directory);
-    let point = mount.as_ref().map_or(directory, |mount| &mount.point).display();
     let found = match total_bytes {
         0 => format!("{shown}: no limit"),
         total => format!("{shown}: {} of {} free", words(free_bytes), words(total)),
@@ -45,40 +49,71 @@ pub fn directory(root: &Root, asked: &Asked, demand: &Demand, place: &Place) -> 
             );
     }
     // A file system without a size has no blocks.
-    if total_bytes != 0 && free_bytes.saturating_add(ours) < needed {
-        let mib = (total_bytes - free_bytes.min(total_bytes) + needed - ours.min(needed)).div_ceil(1 << 20);
-        let mib = mib.next_power_of_two();
-        let in_memory = mount.as_ref().is_none_or(Mount::is_in_memory);
-        return finding
-            .failure(format!("{found}, {} needed", words(needed)))
-            .remedy_if(place.container.is_some(), "in a container", format!("docker run --shm-size={mib}m ..."))
-            .remedy_if(in_memory, "now", format!("sudo mount -o remount,size={mib}M {point}"))
-            .remedy_if(
-                in_memory,
-                "for good",
-                format!("tmpfs {point} tmpfs size={mib}M,mode=1777 0 0   (in /etc/fstab)"),
-            )
-            .remedy_if(!in_memory, "config", "directory = \"/dev/shm/framebus\"");
+    let has = |bytes: u64| total_bytes == 0 || free_bytes.saturating_add(ours) >= bytes;
+    let most = needed + demand.epoch_bytes();
+    let mend = |finding: Finding| {
+        let taken = (total_bytes - free_bytes.min(total_bytes)).saturating_sub(ours);
+        more_room(finding, mount.as_ref(), directory, place, taken, most)
+    };
+    if !has(needed) {
+        return mend(finding.failure(format!("{found}, {} needed", words(needed))));
     }
-    match mount {
+    match &mount {
         Some(mount) if !mount.is_in_memory() => finding
             .warning(format!("{found}, but on {} ({}): frames are written to disk", mount.kind, mount.point.display()))
-            .remedy("config", "directory = \"/dev/shm/framebus\"")
+            .remedy("config", IN_MEMORY)
             .remedy("or mount one", format!("sudo mount -t tmpfs -o size=50%,mode=1777 none {shown}")),
         // What a container has mounted there by itself, nobody else has.
-        Some(mount) if place.container.is_some() && place.has_own_ipc() && is_private(&mount) => finding
+        Some(mount) if place.container.is_some() && place.has_own_ipc() && is_private(mount) => finding
             .warning(format!("{found}, but {} is this container's own", mount.point.display()))
             .remedy("in a container", format!("docker run -v {shown}:{shown} ...")),
-        _ => finding.ok(found),
+        _ if !has(most) => mend(finding.warning(format!("{found}, {} {EPOCH}", words(most)))),
+        Some(_) => finding.ok(found),
+        None => finding.not_checked(format!(
+            "{found}; whether that is memory or a disk can not be known: /proc/self/mountinfo can not be read"
+        )),
+    }
+}
+
+/// What makes room for `needed` bytes where others have `taken` some.
+fn more_room(
+    finding: Finding,
+    mount: Option<&Mount>,
+    directory: &Path,
+    place: &Place,
+    taken: u64,
+    needed: u64,
+) -> Finding {
+    let mib = |bytes: u64| bytes.div_ceil(1 << 20).next_power_of_two();
+    let (all, ours, shown) = (mib(taken + needed), mib(needed), directory.display());
+    let remount = |point: &Path| format!("sudo mount -o remount,size={all}M {}", point.display());
+    let in_container = place.container.is_some();
+    match mount {
+        Some(mount) if !mount.is_in_memory() => finding.remedy("config", IN_MEMORY),
+        Some(mount) if mount.point == Path::new(SHARED_MEMORY) => finding
+            .remedy_if(in_container, "in a container", format!("docker run --shm-size={all}m ..."))
+            .remedy("now", remount(&mount.point))
+            .remedy("for good", format!("tmpfs {SHARED_MEMORY} tmpfs size={all}M,mode=1777 0 0   (in /etc/fstab)")),
+        Some(mount) if mount.point == directory => finding
+            .remedy("now", remount(&mount.point))
+            .remedy("for good", format!("size={all}M among the options of {shown} in /etc/fstab")),
+        // A file system with other things in it, such as /run: its size and its mode are not ours to set.
+        _ => finding
+            .remedy_if(in_container, "in a container", format!("docker run -v {shown}:{shown} ..."))
+            .remedy(
+                "now, before streams are there",
+                format!("sudo mkdir -p {shown} && sudo mount -t tmpfs -o size={ours}M,mode=1777 none {shown}"),
+            )
+            .remedy("for good", format!("tmpfs {shown} tmpfs size={ours}M,mode=1777 0 0   (in /etc/fstab)")),
     }
 }
 
 fn is_private(mount: &Mount) -> bool {
-    mount.point == Path::new("/dev/shm") || mount.point == Path::new("/")
+    mount.point == Path::new(SHARED_MEMORY) || mount.point == Path::new("/")
 }
 
 /// What the files of these streams take already.
-fn files_bytes(root: &Root, directory: &Path, demand: &Demand) -> u64 {
+pub fn files_bytes(root: &Root, directory: &Path, demand: &Demand) -> u64 {
     let streams = demand.streams.iter().map(|stream| directory.join(stream.name.bus()).join(stream.name.stream()));
     let files = streams.flat_map(|stream| [stream.join("frames"), stream.join("places")]);
     files.filter_map(|file| root.path(file).symlink_metadata().ok()).map(|file| file.len()).sum()
@@ -123,11 +158,48 @@ mod tests {
         let machine = Machine::new().with("/proc/self/mountinfo", TMPFS);
         let machine = machine.with("/dev/shm/framebus/lab/camera/frames", &"x".repeat(18 << 20));
         let demand = file_demand("/dev/shm/framebus");
+        let tight = directory(&machine.root(), &asked, &demand, &host());
+        let expected =
+            "/dev/shm/framebus: 1.0 MiB of 64 MiB free, 36 MiB for the moment in which the largest stream begins";
+        assert_eq!((tight.verdict, tight.found.starts_with(expected)), (Verdict::Warning, true), "{}", tight.found);
+        assert!(
+            tight.commands().starts_with("now: sudo mount -o remount,size=128M /dev/shm\n"),
+            "{}",
+            tight.commands()
+        );
+        asked.room = Some(Room { free_bytes: 20 << 20, total_bytes: 64 << 20, writable: true });
         assert_eq!(directory(&machine.root(), &asked, &demand, &host()).verdict, Verdict::Ok);
         asked.room = Some(Room { free_bytes: 0, total_bytes: 0, writable: true });
-        assert_eq!(directory(&Machine::new().root(), &asked, &demand, &host()).found, "/dev/shm/framebus: no limit");
+        assert_eq!(directory(&machine.root(), &asked, &demand, &host()).found, "/dev/shm/framebus: no limit");
+        let unknown = directory(&Machine::new().root(), &asked, &demand, &host());
+        assert_eq!((unknown.verdict, unknown.found.contains("mountinfo can not be read")), (Verdict::NotChecked, true));
         asked.room = None;
         assert_eq!(directory(&Machine::new().root(), &asked, &demand, &host()).verdict, Verdict::NotChecked);
+    }
+
+    #[test]
+    fn a_file_system_with_other_things_in_it_is_not_remounted_but_the_directory_gets_its_own() {
+        let mut asked = asked();
+        asked.room = Some(Room { free_bytes: 10 << 20, total_bytes: 64 << 20, writable: true });
+        let at = |point: &str, place: &Place| {
+            let table = format!("1 0 0:1 / / rw - ext4 x rw\n2 1 0:2 / {point} rw - tmpfs x rw\n");
+            let machine = Machine::new().with("/proc/self/mountinfo", &table);
+            directory(&machine.root(), &asked, &file_demand("/run/framebus"), place).commands()
+        };
+        assert_eq!(
+            at("/run", &host()),
+            "now, before streams are there: sudo mkdir -p /run/framebus && \
+             sudo mount -t tmpfs -o size=64M,mode=1777 none /run/framebus\n\
+             for good: tmpfs /run/framebus tmpfs size=64M,mode=1777 0 0   (in /etc/fstab)\n"
+        );
+        assert!(
+            at("/run", &container()).starts_with("in a container: docker run -v /run/framebus:/run/framebus ...\n")
+        );
+        assert_eq!(
+            at("/run/framebus", &container()),
+            "now: sudo mount -o remount,size=128M /run/framebus\n\
+             for good: size=128M among the options of /run/framebus in /etc/fstab\n"
+        );
     }
 
     #[test]

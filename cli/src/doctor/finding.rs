@@ -38,6 +38,9 @@ pub struct Remedy {
     pub command: String,
 }
 
+/// What needs more than all streams together: the new frames are made before the old ones go.
+pub const EPOCH: &str = "for the moment in which the largest stream begins a new epoch";
+
 /// What a check found.
 #[derive(Clone, Debug)]
 pub struct Finding {

@@ -21,6 +21,7 @@ mod logind;
 mod memory;
 mod mounts;
 mod namespaces;
+mod present;
 mod print;
 mod root;
 mod scheduling;
@@ -43,8 +44,8 @@ use asked::Asked;
 use demand::Demand;
 use finding::{Finding, Verdict};
 use namespaces::Place;
+use present::Present;
 use root::Root;
-use streams::Present;
 
 pub use access::rights;
 
@@ -62,7 +63,8 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
     let demand = Demand::of(&Config::find(arguments.config.as_deref())?)?;
     let root = Root::machine();
-    let findings = findings(&root, &demand, &Asked::the_kernel(&root, &demand), present(&demand).as_deref());
+    let (asked, present) = (Asked::the_kernel(&root, &demand), Present::of_machine(&demand));
+    let findings = findings(&root, &demand, &asked, &present);
     if arguments.json {
         let mut out = std::io::stdout().lock();
         for finding in &findings {
@@ -76,7 +78,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
 }
 
 /// All checks, in the order in which they build on each other.
-fn findings(root: &Root, demand: &Demand, asked: &Asked, present: Option<&[Present]>) -> Vec<Finding> {
+fn findings(root: &Root, demand: &Demand, asked: &Asked, present: &Present) -> Vec<Finding> {
     let variable = std::env::var("container").ok();
     let place = Place::of(root, variable.as_deref());
     vec![
@@ -101,16 +103,6 @@ fn findings(root: &Root, demand: &Demand, asked: &Asked, present: Option<&[Prese
         namespaces::pid(&place),
         logind::remove_ipc_check(root, asked, demand, &place),
     ]
-}
-
-/// The streams that are there, wherever the config or nobody says that they are; `None` where they can not be listed.
-fn present(demand: &Demand) -> Option<Vec<Present>> {
-    let mut backends = framebus_program::backends(None);
-    if !backends.contains(&demand.backend) {
-        backends.push(demand.backend.clone());
-    }
-    let streams = framebus_program::list(&backends).ok()?;
-    Some(streams.iter().map(Present::of).collect())
 }
 
 fn title(demand: &Demand) -> String {
@@ -166,7 +158,7 @@ mod tests {
 
     #[test]
     fn on_a_machine_that_is_well_every_check_is_ok() {
-        for finding in findings(&well().root(), &demand("", ""), &asked(), Some(&[])) {
+        for finding in findings(&well().root(), &demand("", ""), &asked(), &Present::default()) {
             assert_eq!(finding.verdict, Verdict::Ok, "{finding:?}");
             assert!(finding.remedies.is_empty(), "{finding:?}");
         }
@@ -174,14 +166,14 @@ mod tests {
 
     #[test]
     fn on_a_machine_of_which_nothing_is_known_nothing_fails() {
-        let findings = findings(&Machine::new().root(), &demand("", ""), &asked(), None);
+        let findings = findings(&Machine::new().root(), &demand("", ""), &asked(), &Present::default());
         assert!(findings.iter().all(|finding| finding.verdict < Verdict::Warning), "{findings:?}");
         assert!(print::count(&findings, Verdict::NotChecked) >= 10, "{findings:?}");
     }
 
     #[test]
     fn each_finding_says_what_why_and_what_should_be_and_has_its_own_name() {
-        let findings = findings(&well().root(), &demand("", ""), &asked(), Some(&[]));
+        let findings = findings(&well().root(), &demand("", ""), &asked(), &Present::default());
         let names: std::collections::BTreeSet<_> = findings.iter().map(|finding| finding.check).collect();
         assert_eq!(names.len(), findings.len());
         let documented = include_str!("../../../docs/doctor.md");

@@ -27,9 +27,15 @@ impl Root {
         self.0.join(absolute.strip_prefix("/").unwrap_or(absolute))
     }
 
-    /// What a file has, without white space around it; `None` where it can not be read.
+    /// What a file has, without white space around it; `None` where it can not be read. Names of files in it may be of any bytes:
+    /// those that are no UTF-8 are replaced.
     pub fn text(&self, file: impl AsRef<Path>) -> Option<String> {
-        Some(std::fs::read_to_string(self.path(file)).ok()?.trim().to_owned())
+        Some(String::from_utf8_lossy(&self.bytes(file)?).trim().to_owned())
+    }
+
+    /// The same as it is.
+    pub fn bytes(&self, file: impl AsRef<Path>) -> Option<Vec<u8>> {
+        std::fs::read(self.path(file)).ok()
     }
 
     /// The number that a file has.

@@ -36,6 +36,17 @@ pub fn governor(root: &Root) -> Finding {
     }
 }
 
+/// What gives this process's control group real-time bandwidth, where it has a file for that (version 1 alone has).
+fn bandwidth_file(root: &Root) -> Option<String> {
+    let groups = root.text("/proc/self/cgroup")?;
+    let path = groups.lines().find_map(|line| {
+        let (controllers, path) = line.split_once(':')?.1.split_once(':')?;
+        controllers.split(',').any(|name| name == "cpu").then_some(path)
+    })?;
+    let file = format!("/sys/fs/cgroup/cpu{}/cpu.rt_runtime_us", path.trim_end_matches('/'));
+    root.exists(&file).then_some(file)
+}
+
 /// It was tried.
 pub fn realtime(root: &Root, asked: &Asked) -> Finding {
     let capable = root.has_capability(CAP_SYS_NICE);
@@ -52,13 +63,21 @@ pub fn realtime(root: &Root, asked: &Asked) -> Finding {
     };
     let is_privileged = capable || asked.rtprio.is_none_or(|limit| limit > 0);
     if is_privileged {
-        // sched(7): a control group without real-time bandwidth.
-        return finding
+        // sched(7), and RestrictRealtime= of systemd.exec(5), which is a seccomp filter. Either says no more than EPERM.
+        let filtered = root.field("/proc/self/status", "Seccomp").as_deref() == Some("2");
+        let filter = if filtered { "" } else { ", though none is seen" };
+        let bandwidth = bandwidth_file(root);
+        let finding = finding
             .warning(format!(
-                "refused in spite of the right to it ({error}): its control group has no real-time bandwidth"
+                "refused in spite of the right to it ({error}): by a seccomp filter, as RestrictRealtime=yes of a systemd unit \
+                 is{filter}; or its control group has no real-time bandwidth"
             ))
-            .remedy("now", "echo 950000 | sudo tee /sys/fs/cgroup/cpu/GROUP/cpu.rt_runtime_us")
-            .remedy("for good", "use a kernel without CONFIG_RT_GROUP_SCHED, as most distributions' are");
+            .remedy("systemd unit", "RestrictRealtime=no");
+        let finding = match bandwidth {
+            Some(file) => finding.remedy("control group", format!("echo 950000 | sudo tee {file}")),
+            None => finding,
+        };
+        return finding.remedy("for good", "use a kernel without CONFIG_RT_GROUP_SCHED, as most distributions' are");
     }
     finding.warning(format!("refused: {error}; RLIMIT_RTPRIO is 0")).user_limit(
         &asked.user,
@@ -112,12 +131,28 @@ mod tests {
     }
 
     #[test]
-    fn a_control_group_without_bandwidth_refuses_also_who_has_the_right() {
-        let capable = Machine::new().with("/proc/self/status", "CapEff:\t0000000000800000\n");
+    fn who_is_refused_in_spite_of_the_right_is_told_of_a_filter_and_of_the_control_group() {
+        let machine = |seccomp: u32| {
+            Machine::new().with("/proc/self/status", &format!("CapEff:\t0000000000800000\nSeccomp:\t{seccomp}\n"))
+        };
         let mut asked = asked();
-        assert_eq!(realtime(&capable.root(), &asked).found, "permitted (CAP_SYS_NICE)");
+        assert_eq!(realtime(&machine(0).root(), &asked).found, "permitted (CAP_SYS_NICE)");
         (asked.realtime, asked.rtprio) = (Err("Operation not permitted (os error 1)".to_owned()), Some(0));
-        let refused = realtime(&capable.root(), &asked);
-        assert!(refused.verdict == Verdict::Warning && refused.commands().contains("cpu.rt_runtime_us"));
+        let refused = realtime(&machine(2).root(), &asked);
+        assert_eq!(refused.verdict, Verdict::Warning);
+        for cause in ["RestrictRealtime=yes", "no real-time bandwidth"] {
+            assert!(refused.found.contains(cause), "{}", refused.found);
+        }
+        assert!(!refused.found.contains("none is seen"), "{}", refused.found);
+        assert!(realtime(&machine(0).root(), &asked).found.contains("though none is seen"));
+        assert_eq!(
+            refused.commands(),
+            "systemd unit: RestrictRealtime=no\n\
+             for good: use a kernel without CONFIG_RT_GROUP_SCHED, as most distributions' are\n"
+        );
+        let file = "/sys/fs/cgroup/cpu/robot/cpu.rt_runtime_us";
+        let grouped = machine(2).with("/proc/self/cgroup", "5:cpu,cpuacct:/robot\n0::/x\n").with(file, "0");
+        let commands = realtime(&grouped.root(), &asked).commands();
+        assert!(commands.contains(&format!("control group: echo 950000 | sudo tee {file}\n")), "{commands}");
     }
 }

@@ -2,7 +2,7 @@
 //! be (shmmni). sysvipc(7), and shm in proc_sys_kernel(5).
 
 use super::demand::Demand;
-use super::finding::Finding;
+use super::finding::{EPOCH, Finding};
 use super::namespaces::Place;
 use super::root::Root;
 use super::sysvipc::{self, SegmentRow};
@@ -69,14 +69,17 @@ pub fn shmall(root: &Root, demand: &Demand, place: &Place) -> Finding {
     let finding = finding.figure("shmall_pages", shmall).figure("used_pages", used);
     let found =
         format!("{}, {} in use by others", words(shmall.saturating_mul(page)), memory(used.saturating_mul(page)));
-    match used.saturating_add(needed) > shmall {
-        false => finding.ok(found),
-        true => finding.failure(format!("{found}, {} needed", memory(needed * page))).sysctl(
-            "kernel.shmall",
-            &used.saturating_add(needed).next_power_of_two().to_string(),
-            place.has_own_ipc(),
-        ),
-    }
+    let epoch = if streams.is_empty() { 0 } else { pages(demand.epoch_bytes()) };
+    let finding = finding.figure("epoch_pages", epoch);
+    let most = used.saturating_add(needed + epoch);
+    let finding = match shmall {
+        _ if used.saturating_add(needed) > shmall => {
+            finding.failure(format!("{found}, {} needed", memory(needed * page)))
+        }
+        _ if most > shmall => finding.warning(format!("{found}, {} needed {EPOCH}", memory((needed + epoch) * page))),
+        _ => return finding.ok(found),
+    };
+    finding.sysctl("kernel.shmall", &most.next_power_of_two().to_string(), place.has_own_ipc())
 }
 
 /// Whether there may be so many.
@@ -152,13 +155,16 @@ mod tests {
     fn the_sum_of_all_segments_counts_what_others_have_and_not_what_our_own_streams_have() {
         let demand = demand("", "");
         let row = |key: i32| format!("{key} 1 600 20971520 7 7 1 0 0 0 0 0 0 0 4096 0\n");
-        // 18 MiB and a little are needed, 20 MiB are in use, of 40 MiB; of 30 MiB.
-        assert_eq!(shmall(&machine("0", "10240", "0", &row(5)).root(), &demand, &host()).verdict, Verdict::Ok);
+        // 18 MiB and a little are needed, twice for a moment; 20 MiB are in use, of 64 MiB, of 40 MiB, of 30 MiB.
+        assert_eq!(shmall(&machine("0", "16384", "0", &row(5)).root(), &demand, &host()).verdict, Verdict::Ok);
+        let tight = shmall(&machine("0", "10240", "0", &row(5)).root(), &demand, &host());
+        assert_eq!((tight.verdict, tight.found.contains("36 MiB needed for the moment")), (Verdict::Warning, true));
+        assert!(tight.commands().contains("sudo sysctl -w kernel.shmall=16384\n"), "{}", tight.commands());
         let full = shmall(&machine("0", "7680", "0", &row(5)).root(), &demand, &host());
         assert_eq!(full.verdict, Verdict::Failure);
         assert!(full.commands().contains("sudo sysctl -w kernel.shmall=16384\n"), "{}", full.commands());
         let own = row(demand.streams[0].name.key());
-        assert_eq!(shmall(&machine("0", "7680", "0", &own).root(), &demand, &host()).verdict, Verdict::Ok);
+        assert_eq!(shmall(&machine("0", "10240", "0", &own).root(), &demand, &host()).verdict, Verdict::Ok);
     }
 
     #[test]

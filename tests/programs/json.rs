@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use framebus::{Content, Publisher};
 use serde_json::Value;
@@ -207,13 +208,18 @@ const ROWS: &[Row] = &[
     },
     Row {
         name: "trace",
-        run: |stream| {
+        run: |_| {
+            let stream = TestStream::new("json-trace");
+            let mut publisher = Publisher::open(&stream.name, &options(Content::Bytes { capacity: 64 })).unwrap();
+            // More than is kept: the first ones are lost.
+            (0..100).for_each(|_| publisher.count_late(1, Duration::from_millis(1)));
             let mut trace = framebus();
             trace.args(["trace", "--json", "--past", "--summary", "--for", "0.3", &stream.name.to_string()]);
             output(trace)
         },
         kinds: &[
             Kind { kind: "event", with: "", tables: &[("`trace`: event", 0)], within: &[] },
+            Kind { kind: "lost", with: "", tables: &[("`trace`: lost and summary", 0)], within: &[] },
             Kind { kind: "summary", with: "", tables: &[("`trace`: lost and summary", 1)], within: &[] },
         ],
     },
@@ -336,10 +342,10 @@ const ROWS: &[Row] = &[
         name: "soak",
         run: |_| {
             let folder = tempfile::tempdir().unwrap();
-            let bus = format!("json-soak-{}", std::process::id());
+            let stream = TestStream::new("json-soak");
             let mut soak = framebus();
             soak.args(["soak", "--json", "--seconds", "3", "--streams", "1", "--viewers", "1", "--size", "64x48"]);
-            soak.args(["--bus", &bus, "--report"]).arg(folder.path());
+            soak.args(["--bus", stream.name.bus(), "--report"]).arg(folder.path());
             output(soak)
         },
         kinds: &[

@@ -35,7 +35,7 @@ impl Shared {
             .arg("true")
             .output();
         if !tried.is_ok_and(|run| run.status.success()) {
-            eprintln!("skipped: only root can become another user, and with all numbers (setpriv)");
+            eprintln!("skipped: only root can act as users of any number (setpriv)");
             return None;
         }
         let stream = TestStream::new(test);

@@ -58,8 +58,9 @@ fn parse(page: &str) -> BTreeMap<String, Vec<Table>> {
     sections
 }
 
-static PAGE: LazyLock<BTreeMap<String, Vec<Table>>> =
-    LazyLock::new(|| parse(include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/json.md"))));
+const TEXT: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/json.md"));
+
+static PAGE: LazyLock<BTreeMap<String, Vec<Table>>> = LazyLock::new(|| parse(TEXT));
 
 /// Tables that together have an object's keys: headings, and which of the section's tables.
 type Tables = &'static [(&'static str, usize)];
@@ -400,6 +401,34 @@ fn every_object_is_as_documented_and_every_documented_key_is_printed() {
     faults.sort();
     faults.dedup();
     assert!(faults.is_empty(), "docs/json.md and the programs differ:\n{}", faults.join("\n"));
+}
+
+/// The objects that a page shows, with the sections that they stand in.
+fn examples(page: &str) -> Vec<(String, Value)> {
+    let (mut section, mut is_shown, mut examples) = (String::new(), false, Vec::new());
+    for line in page.lines() {
+        match line.strip_prefix("## ") {
+            Some(heading) => section = heading.to_owned(),
+            None if line.starts_with("```") => is_shown = line == "```json",
+            None if is_shown => examples.push((section.clone(), serde_json::from_str(line).unwrap())),
+            None => {}
+        }
+    }
+    examples
+}
+
+#[test]
+fn every_example_of_the_page_is_as_the_tables_say() {
+    let examples = examples(TEXT);
+    assert!(examples.len() >= 9, "{examples:?}");
+    for (section, object) in examples {
+        // A kind's own table is the last one: those before it are of what it has besides.
+        let is_of_section = |kind: &&Kind| kind.tables.last().unwrap().0 == section && kind.is_of(&object);
+        let kind = ROWS.iter().flat_map(|row| row.kinds).find(is_of_section);
+        let faults =
+            kind.unwrap_or_else(|| panic!("{section} has an object of another kind: {object}")).faults(&object);
+        assert!(faults.is_empty(), "the example of {section} differs from the tables:\n{}", faults.join("\n"));
+    }
 }
 
 #[test]

@@ -40,6 +40,8 @@ fn viewers_of_every_kind_follow_and_those_that_want_every_frame_get_it() {
         let viewer = viewer.end();
         check(&viewer);
         assert_eq!((viewer.number("frames"), viewer.number("missed")), (FRAMES, 0), "{viewer:?}");
+        let told = "carries images of 192 × 144 mono8 now, after images of 64 × 48 mono8";
+        assert!(viewer.stderr.contains(&format!("stream {} {told}", stream.name)), "{viewer:?}");
     }
     for viewer in latest {
         check(&viewer.end());

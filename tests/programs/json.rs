@@ -12,7 +12,7 @@ use std::time::Duration;
 use framebus::{Content, Publisher};
 use serde_json::Value;
 
-use crate::harness::{Running, TestStream, WATCHDOG, framebus, options};
+use crate::harness::{Running, TestStream, WATCHDOG, eventually, framebus, options};
 
 /// A key of a table.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -231,9 +231,13 @@ const ROWS: &[Row] = &[
             let producer = stream.producer("--width 64 --height 48 --format rgb8 --rate 50");
             stream.wait_for_frame(1);
             producer.kill();
-            let mut gc = framebus();
-            gc.args(["gc", "--json", &stream.name.to_string()]);
-            output(gc)
+            let gc = || {
+                let mut gc = framebus();
+                gc.args(["gc", "--json", &stream.name.to_string()]);
+                output(gc)
+            };
+            // Whoever lists the machine's streams has each mapped for a moment, and keeps it.
+            eventually("it is removed", || Some(gc()).filter(|printed| printed.contains("removed")))
         },
         kinds: &[Kind { kind: "removed", with: "", tables: &[("`gc`", 0)], within: &[] }],
     },

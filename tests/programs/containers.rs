@@ -29,8 +29,13 @@ struct Shared {
 impl Shared {
     fn new(test: &str, mode: &str) -> Option<Self> {
         let program = OpenProgram::new()?;
-        if !Command::new("setpriv").arg("--version").output().is_ok_and(|run| run.status.success()) {
-            eprintln!("skipped: there is no setpriv");
+        // Root of a container may lack the capability, or these numbers.
+        let tried = Command::new("setpriv")
+            .args([format!("--reuid={}", OWNER.0), format!("--regid={}", OWNER.1), format!("--groups={GROUP}")])
+            .arg("true")
+            .output();
+        if !tried.is_ok_and(|run| run.status.success()) {
+            eprintln!("skipped: only root can act as users of any number (setpriv)");
             return None;
         }
         let stream = TestStream::new(test);
@@ -213,7 +218,10 @@ fn a_stream_goes_on_when_its_publishers_user_logs_out() {
     assert!(moved.last_sequence >= before.last_sequence, "sequences go on");
     viewer.wait_for("last_sequence", moved.last_sequence + 5);
     let viewer = viewer.interrupt();
-    assert_eq!((viewer.number("torn"), viewer.number("epochs")), (0, 1), "{viewer:?}");
+    assert_eq!(viewer.number("torn"), 0, "{viewer:?}");
+    // Files go one after the other: what is made anew meanwhile may go, too.
+    let epochs = viewer.number("epochs");
+    assert!(epochs == 1 || backend() != Backend::SysV && epochs > 1, "{viewer:?}");
     assert_eq!(camera.interrupt().number("drops"), 0);
     // The last to leave finds nothing of it, and neither does anybody else.
     assert!(shared.stream.status().is_none());

@@ -1,6 +1,7 @@
 //! Contracts: what a viewer relies on, from the config or the command line; violations are counted, told, and fail a run that enforces.
 
 use std::process::Command;
+use std::time::Duration;
 
 use framebus::{Content, Publisher, now_ns};
 use serde_json::Value;
@@ -22,6 +23,8 @@ fn violations(ended: &Ended) -> [u64; 3] {
 fn publish_old(stream: &TestStream, publisher: &mut Publisher, frames: u64, age_ms: u64) {
     eventually("a viewer is there", || (publisher.subscribers() == 1).then_some(()));
     for _ in 0..frames {
+        // Of frames that come within 100 µs of each other only the first is judged.
+        std::thread::sleep(Duration::from_millis(1));
         let mut loan = publisher.loan().unwrap();
         loan.set_capture_ns(now_ns() - age_ms * 1_000_000);
         let sequence = loan.publish();
@@ -67,7 +70,13 @@ fn frames_that_are_too_old_are_counted_and_fail_a_viewer_that_enforces() {
 fn a_stream_that_stands_still_breaks_a_contract_and_is_told_of_once_an_interval() {
     let stream = TestStream::new("still");
     let _publisher = publisher(&stream);
-    let viewer = viewer(&stream, "--max-age-ms 1 --seconds 0.5 --enforce").end();
+    let viewer = viewer(&stream, "--max-age-ms 1 --enforce");
+    let mut intervals = 0;
+    eventually("two intervals without a frame", || {
+        intervals += u32::from(viewer.next_object()["violations"]["stale"].as_u64() > Some(0));
+        (intervals == 2).then_some(())
+    });
+    let viewer = viewer.interrupt();
     let [old, skipped, stale] = violations(&viewer);
     assert_eq!((viewer.status.code(), old, skipped), (Some(1), 0, 0), "{viewer:?}");
     assert!(stale >= 2, "{viewer:?}");
@@ -105,14 +114,14 @@ fn a_config_agrees_with_labels_and_makes_a_recorder_lossless() {
     let monitor = viewer(&stream, &format!("{with_config} --label monitor --frames 20 --enforce"));
     let recorder = viewer(&stream, &format!("{with_config} --label recorder --verify --frames 50 --enforce"));
     let producer = stream.producer(&format!("{with_config} --await-viewers 2"));
-    let lossless = eventually("the recorder is there", || {
+    eventually("the recorder is there, and lossless", || {
         let viewers = stream.status()?.subscribers;
-        viewers.into_iter().find(|viewer| viewer.holder.label == "recorder").map(|viewer| viewer.lossless)
+        viewers.iter().any(|viewer| viewer.holder.label == "recorder" && viewer.lossless).then_some(())
     });
-    assert!(lossless);
     let (monitor, recorder) = (monitor.end(), recorder.end());
     assert_eq!(monitor.status.code(), Some(1), "none of its frames is that new: {monitor:?}");
-    assert_eq!(violations(&monitor)[0], 20);
+    // A producer that was held up publishes what is overdue at once, and of such frames one is judged.
+    assert!((1..=20).contains(&violations(&monitor)[0]), "{monitor:?}");
     assert_eq!((recorder.number("frames"), recorder.number("skipped"), recorder.number("missed")), (50, 0, 0));
     assert_eq!(recorder.summary["contract_kept"], true);
     producer.interrupt();
@@ -129,11 +138,11 @@ fn nothing_to_enforce_is_a_mistake() {
 #[test]
 fn a_limit_below_the_time_between_two_frames_is_about_frames_when_they_are_taken() {
     let stream = TestStream::new("slow-rate");
-    // At 2 Hz the newest frame is half a second old as a rule, and none is 100 ms old when it is taken.
-    let viewer = viewer(&stream, "--max-age-ms 100 --seconds 2 --mode every");
-    let producer = stream.producer("--width 64 --height 48 --format mono8 --rate 2 --history 8");
+    // At 1 Hz the newest frame is half a second old as a rule, and none is 100 ms old when it is taken.
+    let viewer = viewer(&stream, "--max-age-ms 100 --frames 3 --mode every");
+    let producer = stream.producer("--width 64 --height 48 --format mono8 --rate 1 --history 8");
     let viewer = viewer.end();
-    assert!(viewer.number("frames") >= 2, "{viewer:?}");
+    assert_eq!(viewer.number("frames"), 3, "{viewer:?}");
     assert_eq!(violations(&viewer)[2], 0, "{viewer:?}");
     producer.interrupt();
 }

@@ -3,17 +3,20 @@
 //! SIGINT and SIGHUP go to the whole process group, as a terminal sends them; SIGTERM goes to the process alone, as a
 //! supervisor does.
 
+use std::ffi::CStr;
 use std::fs::File;
 use std::io::Read;
-use std::os::fd::{FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde_json::Value;
 
-use crate::harness::{TestStream, eventually, framebus};
+use crate::harness::{TestStream, WATCHDOG, eventually, framebus};
 
 /// A command that runs until a signal comes.
 struct Case {
@@ -251,16 +254,30 @@ fn a_hangup_that_is_ignored_stays_ignored() {
     assert_eq!(left(stream.name.bus()), [] as [String; 0]);
 }
 
-/// A program in a terminal of its own, which is the terminal's other end.
-fn in_terminal(mut command: Command) -> (Child, File) {
-    let (mut ours, mut theirs) = (0, 0);
+/// Both ends of a new terminal. Neither is ever handed on to a program that another thread starts meanwhile, as openpty(3) would
+/// have it: as long as somebody has our end, the terminal is not closed.
+fn terminal() -> (File, File) {
     let size = libc::winsize { ws_row: 40, ws_col: 120, ws_xpixel: 0, ws_ypixel: 0 };
-    // SAFETY: openpty(3) writes two descriptors, which are new and ours alone; the size is read.
-    let (ours, theirs) = unsafe {
-        assert_eq!(libc::openpty(&mut ours, &mut theirs, std::ptr::null_mut(), std::ptr::null(), &raw const size), 0);
-        assert_eq!(libc::fcntl(ours, libc::F_SETFD, libc::FD_CLOEXEC), 0);
-        (File::from(OwnedFd::from_raw_fd(ours)), File::from(OwnedFd::from_raw_fd(theirs)))
+    let mut name = [0_u8; 64];
+    // SAFETY: the descriptor is new and ours alone; ptsname_r(3) writes a string into the buffer, the size is read.
+    let ours = unsafe {
+        let ours = libc::posix_openpt(libc::O_RDWR | libc::O_NOCTTY | libc::O_CLOEXEC);
+        assert!(ours >= 0, "{}", std::io::Error::last_os_error());
+        let ours = OwnedFd::from_raw_fd(ours);
+        assert_eq!(libc::grantpt(ours.as_raw_fd()), 0);
+        assert_eq!(libc::unlockpt(ours.as_raw_fd()), 0);
+        assert_eq!(libc::ptsname_r(ours.as_raw_fd(), name.as_mut_ptr().cast(), name.len()), 0);
+        assert_eq!(libc::ioctl(ours.as_raw_fd(), libc::TIOCSWINSZ, &raw const size), 0);
+        File::from(ours)
     };
+    let name = CStr::from_bytes_until_nul(&name).unwrap().to_str().unwrap();
+    let theirs = File::options().read(true).write(true).custom_flags(libc::O_NOCTTY).open(name).unwrap();
+    (ours, theirs)
+}
+
+/// A program in a terminal of its own, and the terminal's other end.
+fn in_terminal(mut command: Command) -> (Reaped, File) {
+    let (ours, theirs) = terminal();
     let end = || Stdio::from(theirs.try_clone().unwrap());
     command.stdin(end()).stdout(end()).stderr(end()).env("TERM", "xterm-256color");
     // SAFETY: setsid and ioctl are async-signal-safe, and nothing is allocated.
@@ -270,7 +287,17 @@ fn in_terminal(mut command: Command) -> (Child, File) {
             false => Err(std::io::Error::last_os_error()),
         });
     }
-    (command.spawn().unwrap(), ours)
+    (Reaped(command.spawn().unwrap()), ours)
+}
+
+/// A process that is killed when dropped.
+struct Reaped(Child);
+
+impl Drop for Reaped {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 #[test]
@@ -295,6 +322,9 @@ fn a_terminal_that_is_closed_ends_whoever_runs_in_it_in_good_order() {
         let (mut child, mut terminal) = in_terminal(command);
         let mut seen = [0; 256];
         // It has drawn something.
+        let mut readable = [PollFd::new(&terminal, PollFlags::IN)];
+        let timeout = Timespec::try_from(WATCHDOG).unwrap();
+        assert_eq!(poll(&mut readable, Some(&timeout)).unwrap(), 1, "{name} draws nothing");
         assert!(terminal.read(&mut seen).unwrap() > 0, "{name}");
         match program {
             "producer" => drop(stream.wait_for_frame(1)),
@@ -304,7 +334,7 @@ fn a_terminal_that_is_closed_ends_whoever_runs_in_it_in_good_order() {
             _ => {}
         }
         drop(terminal);
-        let status = eventually(&format!("{name} ends"), || child.try_wait().unwrap());
+        let status = eventually(&format!("{name} ends"), || child.0.try_wait().unwrap());
         assert_eq!(status.code(), Some(0), "{name}: {status}");
         if let Some(producer) = producer {
             assert!(stream.status().unwrap().subscribers.is_empty(), "{name}");

@@ -1,9 +1,9 @@
 //! Buses of a test's own, and the processes on them.
 
 use std::io::{BufRead, BufReader, Read};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 use framebus::{
@@ -193,10 +193,13 @@ impl Running {
         let mut summary = Value::Null;
         // All that it prints, until it closes its standard output.
         let begun = Instant::now();
-        while let Ok(object) = self.objects.recv_timeout(WATCHDOG) {
-            summary = object;
+        loop {
+            match self.objects.recv_timeout(WATCHDOG.saturating_sub(begun.elapsed())) {
+                Ok(object) => summary = object,
+                Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Timeout) => panic!("the process does not end; its last object: {summary}"),
+            }
         }
-        assert!(begun.elapsed() < WATCHDOG, "the process does not end");
         let status = self.child.wait().unwrap();
         let stderr = self.stderr.recv_timeout(WATCHDOG).unwrap();
         Ended { status, summary, stderr }
@@ -217,6 +220,48 @@ impl Ended {
         assert!(self.status.success(), "{}\n{self:?}", self.stderr);
         assert_eq!(self.summary["kind"], "summary", "{self:?}");
         self.summary[field].as_u64().unwrap_or_else(|| panic!("{field} in {self:?}"))
+    }
+}
+
+/// A started process whose standard output is bytes. Killed when dropped, also because it does not end.
+pub struct Piped {
+    pub child: Child,
+    stdout: Receiver<Vec<u8>>,
+    stderr: Receiver<Vec<u8>>,
+}
+
+/// All that is read until its end.
+fn all_of(mut from: impl Read + Send + 'static) -> Receiver<Vec<u8>> {
+    let (sender, all) = channel();
+    std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        let _ = from.read_to_end(&mut bytes);
+        let _ = sender.send(bytes);
+    });
+    all
+}
+
+impl Piped {
+    pub fn start(mut command: Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let (stdout, stderr) = (all_of(child.stdout.take().unwrap()), all_of(child.stderr.take().unwrap()));
+        Self { child, stdout, stderr }
+    }
+
+    /// Its end, and all that it printed.
+    #[track_caller]
+    pub fn end(mut self) -> Output {
+        let stdout = self.stdout.recv_timeout(WATCHDOG).expect("it closes its standard output");
+        let stderr = self.stderr.recv_timeout(WATCHDOG).expect("it closes its standard error");
+        let status = eventually("the end of a process that has closed its output", || self.child.try_wait().unwrap());
+        Output { status, stdout, stderr }
+    }
+}
+
+impl Drop for Piped {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 

@@ -6,7 +6,9 @@ use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::process::{Command, Stdio};
 
-use crate::harness::{TestStream, WATCHDOG};
+use crate::harness::{TestStream, WATCHDOG, eventually};
+
+const SMALL: &str = "--width 64 --height 48 --format rgb8";
 
 /// A program whose standard error is the journal, or says so; and the lines of that. `told`: what `$JOURNAL_STREAM` says,
 /// where not the truth.
@@ -28,14 +30,13 @@ impl Logged {
     }
 
     /// The next line with this in it.
+    #[track_caller]
     fn line(&mut self, with: &str) -> String {
-        loop {
+        eventually(&format!("a line with {with:?}"), || {
             let mut line = String::new();
             assert!(self.lines.read_line(&mut line).unwrap() > 0, "a line with {with:?} before the end");
-            if line.contains(with) {
-                return line;
-            }
-        }
+            Some(line).filter(|line| line.contains(with))
+        })
     }
 
     fn terminate(&self) {
@@ -100,7 +101,7 @@ fn a_streams_whole_life_is_told_to_the_journal_with_levels_and_without_time() {
 fn the_log_has_time_and_level_in_words_where_standard_error_is_another_file_than_the_journal() {
     let stream = TestStream::new("no-journal");
     let mut producer =
-        Logged::start(stream.command("producer", "--width 64 --height 48 --format rgb8"), "info", Some("8:1"));
+        Logged::start(stream.command("producer", &format!("{SMALL} --interval 3600")), "info", Some("8:1"));
     let line = producer.line("stream created");
     assert!(line.starts_with("20") && line.contains(" INFO stream created"), "{line}");
     producer.terminate();
@@ -113,7 +114,7 @@ fn framebus_log_filters_the_journal_too_and_errors_have_their_level() {
     let stream = TestStream::new("filtered");
     // Of all that it tells, only the summary is no event.
     let mut producer =
-        Logged::start(stream.command("producer", "--width 64 --height 48 --format rgb8 --frames 3"), "warn", None);
+        Logged::start(stream.command("producer", &format!("{SMALL} --frames 3 --interval 3600")), "warn", None);
     assert!(producer.line("").starts_with(&format!("{}: 3 frames", stream.name)));
     assert!(producer.child.wait().unwrap().success());
     let mut refused = Logged::start(stream.command("producer", "--slots 1"), "off", None);

@@ -7,11 +7,12 @@ use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use framebus::{Content, Publisher};
 use serde_json::Value;
 
-use crate::harness::{Running, TestStream, WATCHDOG, framebus, options};
+use crate::harness::{Running, TestStream, WATCHDOG, eventually, framebus, options};
 
 /// A key of a table.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,8 +58,9 @@ fn parse(page: &str) -> BTreeMap<String, Vec<Table>> {
     sections
 }
 
-static PAGE: LazyLock<BTreeMap<String, Vec<Table>>> =
-    LazyLock::new(|| parse(include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/json.md"))));
+const TEXT: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/json.md"));
+
+static PAGE: LazyLock<BTreeMap<String, Vec<Table>>> = LazyLock::new(|| parse(TEXT));
 
 /// Tables that together have an object's keys: headings, and which of the section's tables.
 type Tables = &'static [(&'static str, usize)];
@@ -207,13 +209,18 @@ const ROWS: &[Row] = &[
     },
     Row {
         name: "trace",
-        run: |stream| {
+        run: |_| {
+            let stream = TestStream::new("json-trace");
+            let mut publisher = Publisher::open(&stream.name, &options(Content::Bytes { capacity: 64 })).unwrap();
+            // More than is kept: the first ones are lost.
+            (0..100).for_each(|_| publisher.count_late(1, Duration::from_millis(1)));
             let mut trace = framebus();
             trace.args(["trace", "--json", "--past", "--summary", "--for", "0.3", &stream.name.to_string()]);
             output(trace)
         },
         kinds: &[
             Kind { kind: "event", with: "", tables: &[("`trace`: event", 0)], within: &[] },
+            Kind { kind: "lost", with: "", tables: &[("`trace`: lost and summary", 0)], within: &[] },
             Kind { kind: "summary", with: "", tables: &[("`trace`: lost and summary", 1)], within: &[] },
         ],
     },
@@ -224,9 +231,13 @@ const ROWS: &[Row] = &[
             let producer = stream.producer("--width 64 --height 48 --format rgb8 --rate 50");
             stream.wait_for_frame(1);
             producer.kill();
-            let mut gc = framebus();
-            gc.args(["gc", "--json", &stream.name.to_string()]);
-            output(gc)
+            let gc = || {
+                let mut gc = framebus();
+                gc.args(["gc", "--json", &stream.name.to_string()]);
+                output(gc)
+            };
+            // Whoever lists the machine's streams has each mapped for a moment, and keeps it.
+            eventually("it is removed", || Some(gc()).filter(|printed| printed.contains("removed")))
         },
         kinds: &[Kind { kind: "removed", with: "", tables: &[("`gc`", 0)], within: &[] }],
     },
@@ -336,10 +347,10 @@ const ROWS: &[Row] = &[
         name: "soak",
         run: |_| {
             let folder = tempfile::tempdir().unwrap();
-            let bus = format!("json-soak-{}", std::process::id());
+            let stream = TestStream::new("json-soak");
             let mut soak = framebus();
             soak.args(["soak", "--json", "--seconds", "3", "--streams", "1", "--viewers", "1", "--size", "64x48"]);
-            soak.args(["--bus", &bus, "--report"]).arg(folder.path());
+            soak.args(["--bus", stream.name.bus(), "--report"]).arg(folder.path());
             output(soak)
         },
         kinds: &[
@@ -394,6 +405,34 @@ fn every_object_is_as_documented_and_every_documented_key_is_printed() {
     faults.sort();
     faults.dedup();
     assert!(faults.is_empty(), "docs/json.md and the programs differ:\n{}", faults.join("\n"));
+}
+
+/// The objects that a page shows, with the sections that they stand in.
+fn examples(page: &str) -> Vec<(String, Value)> {
+    let (mut section, mut is_shown, mut examples) = (String::new(), false, Vec::new());
+    for line in page.lines() {
+        match line.strip_prefix("## ") {
+            Some(heading) => section = heading.to_owned(),
+            None if line.starts_with("```") => is_shown = line == "```json",
+            None if is_shown => examples.push((section.clone(), serde_json::from_str(line).unwrap())),
+            None => {}
+        }
+    }
+    examples
+}
+
+#[test]
+fn every_example_of_the_page_is_as_the_tables_say() {
+    let examples = examples(TEXT);
+    assert!(examples.len() >= 9, "{examples:?}");
+    for (section, object) in examples {
+        // A kind's own table is the last one: those before it are of what it has besides.
+        let is_of_section = |kind: &&Kind| kind.tables.last().unwrap().0 == section && kind.is_of(&object);
+        let kind = ROWS.iter().flat_map(|row| row.kinds).find(is_of_section);
+        let faults =
+            kind.unwrap_or_else(|| panic!("{section} has an object of another kind: {object}")).faults(&object);
+        assert!(faults.is_empty(), "the example of {section} differs from the tables:\n{}", faults.join("\n"));
+    }
 }
 
 #[test]

@@ -1,10 +1,10 @@
 //! Every frame for who asked for every frame, over the real programs: true backpressure, deep history, and what becomes of readers that
 //! are stuck or dead.
 
-use std::io::{Read, Write};
+use std::io::Write;
 use std::process::{Command, Stdio};
 
-use crate::harness::{Ended, Running, TestStream, eventually};
+use crate::harness::{Ended, Piped, Running, TestStream, eventually};
 use crate::pipes::video;
 use crate::signals::{signal, stop};
 
@@ -43,15 +43,8 @@ fn check_account(viewer: &Ended) {
 fn a_replay_waits_for_a_slow_reader_and_both_get_it_bit_by_bit() {
     let (sent, stream) = (video(120), TestStream::new("replay"));
     let viewer = |arguments: &str| {
-        let mut command =
-            stream.command("viewer", &format!("--mode every --pipe y4m --quiet --until-closed {arguments}"));
-        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
-        let mut out = child.stdout.take().unwrap();
-        std::thread::spawn(move || {
-            let mut arrived = Vec::new();
-            out.read_to_end(&mut arrived).unwrap();
-            (arrived, child.wait().unwrap())
-        })
+        let arguments = format!("--mode every --pipe y4m --quiet --until-closed --patience 60 {arguments}");
+        Piped::start(stream.command("viewer", &arguments))
     };
     let viewers = [viewer("--label quick --enforce"), viewer("--label slow --hold 4 --enforce")];
     let arguments = "--json --source y4m:- --unpaced --on-full wait --wait-ms 20000 --history 2 --await-viewers 2";
@@ -60,10 +53,10 @@ fn a_replay_waits_for_a_slow_reader_and_both_get_it_bit_by_bit() {
     let mut producer = Running::start(producer);
     producer.child.stdin.take().unwrap().write_all(&sent).unwrap();
     for viewer in viewers {
-        let (arrived, status) = viewer.join().unwrap();
-        assert!(status.success());
-        assert_eq!(arrived.len(), sent.len());
-        assert!(arrived == sent, "the bytes differ");
+        let ended = viewer.end();
+        assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
+        assert_eq!(ended.stdout.len(), sent.len());
+        assert!(ended.stdout == sent, "the bytes differ");
     }
     let producer = producer.end();
     assert_eq!((producer.number("published"), producer.number("drops"), producer.number("evicted")), (120, 0, 0));

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::actor::{self, content};
 use crate::backend;
-use crate::harness::{TestStream, framebus, options};
+use crate::harness::{TestStream, eventually, failure, framebus, options};
 use crate::users::{OpenProgram, SOMEBODY};
 
 fn text(mut command: Command) -> (String, String) {
@@ -62,7 +62,11 @@ fn owner_mode_sizes_and_age_are_told_in_words_and_numbers() {
     let status = stream.status().unwrap();
     assert_eq!(row["places_bytes"], json!(status.geometry.places_bytes()));
     let attached = if backend() == Backend::SysV { json!(1) } else { Value::Null };
-    assert_eq!(row["attached"], attached);
+    // Whoever lists the machine's streams attaches each for a moment.
+    eventually("it is attached once", || {
+        let row: Value = serde_json::from_str(&ls(&format!("--json {}", stream.name)).0).unwrap();
+        (row["attached"] == attached).then_some(())
+    });
     let (said, _) = ls(&stream.name.to_string());
     for expected in ["  publisher alive (pid ", ", frame 1, ", "mode 0640, made ", " slots of 98 KiB, history 1, "] {
         assert!(said.contains(expected), "{expected}: {said}");
@@ -70,6 +74,27 @@ fn owner_mode_sizes_and_age_are_told_in_words_and_numbers() {
     if uid == 0 {
         assert!(said.contains("owner root:root (0:0)") && row["user"] == "root" && row["group"] == "root", "{said}");
     }
+}
+
+#[test]
+fn who_looks_on_the_other_backend_finds_none_and_ls_says_where_it_is() {
+    let stream = TestStream::new("ls-other");
+    let name = stream.name.to_string();
+    let producer = stream.producer("--width 64 --height 48 --format mono8 --rate 100");
+    stream.wait_for_frame(1);
+    let other = if backend() == Backend::SysV { Backend::default_file() } else { Backend::SysV };
+    let mut viewer = framebus();
+    viewer.args(["viewer", "--stream", &name, "--patience", "0", "--backend", &other.to_string()]);
+    let (code, said) = failure(viewer);
+    assert_eq!(code, 1, "{said}");
+    assert!(said.contains(&format!("can not attach to stream {name}: there is none")), "{said}");
+    assert!(said.contains("look at the names with framebus ls"), "{said}");
+    // It looks everywhere where it is not told.
+    let mut everywhere = framebus();
+    everywhere.args(["ls", "--json", &name]);
+    let row: Value = serde_json::from_str(&text(everywhere).0).unwrap();
+    assert_eq!((&row["stream"], &row["backend"]), (&json!(name), &json!(backend().to_string())));
+    producer.interrupt();
 }
 
 #[test]
@@ -90,7 +115,10 @@ fn a_stream_without_anybody_is_called_an_orphan_with_what_removes_it() {
     writer.wait_for("at", 2);
     let pid = writer.child.id();
     writer.kill();
-    let (said, _) = ls(&stream.name.to_string());
+    // Whoever lists the machine's streams has each mapped for a moment.
+    let said = eventually("nobody else looks at it", || {
+        Some(ls(&stream.name.to_string()).0).filter(|said| !said.contains("somebody has it mapped"))
+    });
     assert!(said.contains(&format!("publisher gone (was pid {pid}), frame 1, ")), "{said}");
     assert!(said.contains("orphan: nobody publishes or reads it; framebus gc removes it"), "{said}");
     let row: Value = serde_json::from_str(&ls(&format!("--json {}", stream.name)).0).unwrap();

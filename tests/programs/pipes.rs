@@ -1,9 +1,9 @@
 //! Video through pipes, byte for byte.
 
-use std::io::{Read, Write};
+use std::io::Write;
 use std::process::Stdio;
 
-use crate::harness::TestStream;
+use crate::harness::{Piped, TestStream};
 
 const HEADER: &str = "YUV4MPEG2 W62 H46 F30000:1001 Ip A0:0 C420jpeg\n";
 const FRAME_BYTES: usize = 62 * 46 * 3 / 2;
@@ -25,19 +25,19 @@ pub fn video(frames: usize) -> Vec<u8> {
 fn through_the_bus(producer: &str) -> (Vec<u8>, Vec<u8>) {
     let video = video(120);
     let stream = TestStream::new("y4m");
-    let mut viewer = stream.command("viewer", "--mode every --pipe y4m --quiet --until-closed");
-    let mut viewer = viewer.stdout(Stdio::piped()).spawn().unwrap();
+    let viewer = Piped::start(stream.command("viewer", "--mode every --pipe y4m --quiet --until-closed --patience 60"));
     let mut producer = stream.command("producer", &format!("--source y4m:- --await-viewers 1 {producer}"));
-    let mut producer = producer.stdin(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-    let mut input = producer.stdin.take().unwrap();
+    producer.stdin(Stdio::piped());
+    let mut producer = Piped::start(producer);
+    let mut input = producer.child.stdin.take().unwrap();
     let sent = video.clone();
     let writer = std::thread::spawn(move || input.write_all(&sent));
-    let mut arrived = Vec::new();
-    viewer.stdout.take().unwrap().read_to_end(&mut arrived).unwrap();
+    let [viewer, producer] = [viewer, producer].map(Piped::end);
     writer.join().unwrap().unwrap();
-    assert!(viewer.wait().unwrap().success());
-    assert!(producer.wait().unwrap().success());
-    (video, arrived)
+    for ended in [&viewer, &producer] {
+        assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
+    }
+    (video, viewer.stdout)
 }
 
 #[test]

@@ -132,7 +132,13 @@ fn a_producer_that_waits_for_a_reader_ends_by_a_signal_and_not_when_the_wait_is_
     viewer.wait_for("frames", 1);
     stop(&viewer);
     // Whatever history and a loan in the making allow for is published; then there is nothing.
-    while producer.next_object()["published"] != 0 {}
+    producer.wait_for("published", 1);
+    let mut quiet_intervals = 0;
+    eventually("it waits", || {
+        let is_quiet = producer.next_object()["published"] == 0;
+        quiet_intervals = if is_quiet { quiet_intervals + 1 } else { 0 };
+        (quiet_intervals == 2).then_some(())
+    });
     signal(&producer, libc::SIGTERM);
     let ended = producer.end();
     assert_eq!((ended.number("drops"), ended.number("waits") > 0), (0, true), "{ended:?}");

@@ -84,14 +84,15 @@ fn a_calm_soak_fails_for_a_refused_frame_and_names_who_held_the_slots() {
     let mut greedy = Subscriber::attach_with(&StreamName::new(bus, "camera-1").unwrap(), options).unwrap();
     // Six slots, four of them in the window: with two frames that have left it, none is free.
     let mut held = Vec::new();
-    while held.len() < 2 {
-        assert!(greedy.wait(Instant::now() + Duration::from_secs(60)).unwrap());
+    eventually("it holds two frames", || {
+        greedy.wait(Instant::now() + Duration::from_secs(1)).unwrap();
         held.extend(greedy.latest().unwrap());
-    }
+        (held.len() == 2).then_some(())
+    });
     eventually("a frame is refused", || status(bus).filter(|status| status.counters.refused > 5));
     // It is to be seen while it still holds them.
     let seen = |event: &Value| event["kind"] == "interval" && event["refused"].as_u64() > Some(0);
-    while !seen(&soak.next_object()) {}
+    eventually("an interval with a refused frame", || seen(&soak.next_object()).then_some(()));
     drop((held, greedy));
     let ended = soak.interrupt();
     assert_eq!(ended.status.code(), Some(1), "{ended:?}");

@@ -187,16 +187,20 @@ fn json_has_what_ls_has_and_rates_and_trouble() {
 fn one_look_is_text_for_logs() {
     let stream = TestStream::new("top");
     let (producer, viewer) = starved(&stream);
-    let output = framebus()
-        .args(["top", &stream.name.to_string(), "--once", "--interval", "0.3", "--backend", &backend().to_string()])
-        .output()
-        .unwrap();
-    assert!(output.status.success());
-    let text = String::from_utf8(output.stdout).unwrap();
-    let lines: Vec<_> = text.lines().collect();
-    assert_eq!(lines.len(), 3, "{text}");
-    assert!(lines[1].starts_with(&format!("✖ {}", stream.name)), "{text}");
-    assert!(lines[2].contains("hoarder") && lines[2].contains("the culprit"), "{text}");
+    let look = || {
+        let (name, backend) = (stream.name.to_string(), backend().to_string());
+        let output =
+            framebus().args(["top", &name, "--once", "--interval", "0.3", "--backend", &backend]).output().unwrap();
+        assert!(output.status.success());
+        String::from_utf8(output.stdout).unwrap()
+    };
+    eventually("a look of an interval in which frames are refused", || {
+        let text = look();
+        let lines: Vec<_> = text.lines().collect();
+        assert_eq!(lines.len(), 3, "{text}");
+        let is_told = lines[1].starts_with(&format!("✖ {}", stream.name)) && lines[2].contains("the culprit");
+        (is_told && lines[2].contains("hoarder")).then_some(())
+    });
     viewer.interrupt();
     producer.interrupt();
 }

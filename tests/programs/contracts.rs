@@ -1,6 +1,7 @@
 //! Contracts: what a viewer relies on, from the config or the command line; violations are counted, told, and fail a run that enforces.
 
 use std::process::Command;
+use std::time::Duration;
 
 use framebus::{Content, Publisher, now_ns};
 use serde_json::Value;
@@ -22,6 +23,8 @@ fn violations(ended: &Ended) -> [u64; 3] {
 fn publish_old(stream: &TestStream, publisher: &mut Publisher, frames: u64, age_ms: u64) {
     eventually("a viewer is there", || (publisher.subscribers() == 1).then_some(()));
     for _ in 0..frames {
+        // Of frames within 100 µs of each other one is measured.
+        std::thread::sleep(Duration::from_millis(1));
         let mut loan = publisher.loan().unwrap();
         loan.set_capture_ns(now_ns() - age_ms * 1_000_000);
         let sequence = loan.publish();
@@ -136,6 +139,21 @@ fn a_limit_below_the_time_between_two_frames_is_about_frames_when_they_are_taken
     assert!(viewer.number("frames") >= 2, "{viewer:?}");
     assert_eq!(violations(&viewer)[2], 0, "{viewer:?}");
     producer.interrupt();
+}
+
+#[test]
+fn a_stream_without_a_rate_is_judged_by_the_distance_of_its_frames() {
+    let stream = TestStream::new("no-rate");
+    let mut publisher = publisher(&stream);
+    let viewer = viewer(&stream, "--max-age-ms 20 --frames 12 --enforce");
+    eventually("a viewer is there", || (publisher.subscribers() == 1).then_some(()));
+    // An interval of the viewer's ends between two of them.
+    for _ in 0..12 {
+        publisher.loan().unwrap().publish();
+        std::thread::sleep(Duration::from_millis(150));
+    }
+    let viewer = viewer.end();
+    assert_eq!(violations(&viewer)[1..], [0, 0], "{viewer:?}");
 }
 
 fn soak(stream: &TestStream, arguments: &str) -> (Option<i32>, Value, String) {

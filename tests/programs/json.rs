@@ -162,9 +162,17 @@ const PRODUCER_INTERVAL: Kind =
     Kind { kind: "interval", with: "published", tables: &[("`producer`: interval", 0)], within: &[] };
 const PRODUCER_SUMMARY: Kind =
     Kind { kind: "summary", with: "published", tables: &[("`producer`: summary", 0)], within: &[] };
-const VIEWER_INTERVAL: Kind =
-    Kind { kind: "interval", with: "label", tables: &[("`viewer`: interval", 0)], within: &[] };
-const VIEWER_SUMMARY: Kind = Kind { kind: "summary", with: "label", tables: &[("`viewer`: summary", 0)], within: &[] };
+const VIEWER_INTERVAL: Kind = Kind {
+    kind: "interval",
+    with: "label",
+    tables: &[("`viewer`: interval", 0)],
+    within: &[("violations", VIOLATIONS)],
+};
+const VIEWER_SUMMARY: Kind =
+    Kind { kind: "summary", with: "label", tables: &[("`viewer`: summary", 0)], within: &[("violations", VIOLATIONS)] };
+const VIOLATIONS: Tables = &[("`viewer`: interval", 1)];
+const CULPRIT: Tables = &[("`ls`", 3)];
+const SUBSCRIBER_OF_TRACE: Tables = &[("`trace`: event", 1)];
 
 const ROWS: &[Row] = &[
     Row {
@@ -203,7 +211,12 @@ const ROWS: &[Row] = &[
             ls.args(["ls", "--json", &stream.name.to_string()]);
             output(ls)
         },
-        kinds: &[Kind { kind: "stream", with: "", tables: &[("`ls`", 0)], within: &[("subscribers", &[("`ls`", 1)])] }],
+        kinds: &[Kind {
+            kind: "stream",
+            with: "",
+            tables: &[("`ls`", 0)],
+            within: &[("subscribers", &[("`ls`", 1)]), ("culprit", CULPRIT)],
+        }],
     },
     Row {
         name: "trace",
@@ -213,8 +226,23 @@ const ROWS: &[Row] = &[
             output(trace)
         },
         kinds: &[
-            Kind { kind: "event", with: "", tables: &[("`trace`: event", 0)], within: &[] },
-            Kind { kind: "summary", with: "", tables: &[("`trace`: lost and summary", 1)], within: &[] },
+            Kind {
+                kind: "event",
+                with: "",
+                tables: &[("`trace`: event", 0)],
+                within: &[("by", SUBSCRIBER_OF_TRACE), ("culprits", SUBSCRIBER_OF_TRACE)],
+            },
+            Kind {
+                kind: "summary",
+                with: "",
+                tables: &[("`trace`: lost and summary", 1)],
+                within: &[
+                    ("fates", &[("`trace`: lost and summary", 2)]),
+                    ("fates.by", SUBSCRIBER_OF_TRACE),
+                    ("fates.culprits", SUBSCRIBER_OF_TRACE),
+                    ("others", &[("`trace`: lost and summary", 3)]),
+                ],
+            },
         ],
     },
     Row {
@@ -269,6 +297,7 @@ const ROWS: &[Row] = &[
             tables: &[("`ls`", 0), ("`top`", 0)],
             within: &[
                 ("subscribers", &[("`ls`", 1), ("`top`", 1)]),
+                ("culprit", CULPRIT),
                 ("trouble", &[("`top`", 2)]),
                 ("subscribers.trouble", &[("`top`", 2)]),
             ],
@@ -328,7 +357,11 @@ const ROWS: &[Row] = &[
                 kind: "summary",
                 with: "viewers",
                 tables: &[("`demo`", 0)],
-                within: &[("producer", &[("`producer`: summary", 0)]), ("viewers", &[("`viewer`: summary", 0)])],
+                within: &[
+                    ("producer", &[("`producer`: summary", 0)]),
+                    ("viewers", &[("`viewer`: summary", 0)]),
+                    ("viewers.violations", VIOLATIONS),
+                ],
             },
         ],
     },
@@ -349,9 +382,10 @@ const ROWS: &[Row] = &[
                 with: "verdict",
                 tables: &[("`soak`: summary", 0)],
                 within: &[
-                    ("verdict", &[("`soak`: summary", 1)]),
-                    ("verdict.promises", &[("`soak`: summary", 2)]),
-                    ("verdict.findings", &[("`soak`: summary", 3)]),
+                    ("totals", &[("`soak`: summary", 1)]),
+                    ("verdict", &[("`soak`: summary", 2)]),
+                    ("verdict.promises", &[("`soak`: summary", 3)]),
+                    ("verdict.findings", &[("`soak`: summary", 4)]),
                 ],
             },
         ],

@@ -169,7 +169,7 @@ mod tests {
         // By its name it is looked for everywhere: what went is told, and what could not be looked at.
         let removed = remove(&rear, &backends, false);
         assert!(removed.is_removed && removed.errors.len() == 1, "{removed:?}");
-        let removed = remove(&rear, &[there.clone()], false);
+        let removed = remove(&rear, std::slice::from_ref(&there), false);
         assert!(matches!(removed.errors[..], [RemoveError::NotFound { .. }]), "{removed:?}");
         let (found, faults) = Asked::of("robot").unwrap().find(&[there]);
         assert!(found.is_empty() && faults[0].starts_with("can not remove bus robot: it has no streams"), "{faults:?}");

@@ -232,7 +232,6 @@ impl Producer {
         let Some(shape) = self.source.shape() else { return Ok(true) };
         loop {
             if Refused::allows(self.refused.as_ref(), shape, Instant::now()) {
-                self.refused = None;
                 match self.publisher.set_content(Content::Image(shape)) {
                     Ok(ContentChange::None) => return Ok(true),
                     Ok(change) => {

@@ -1,11 +1,10 @@
 //! `framebus gc`: removes what provably nobody uses.
 
 use std::collections::BTreeMap;
-use std::io::Write;
 
 use framebus::{Backend, KeepReason, Orphan, StreamName, Survey};
-use framebus_program::{backends, orphan_json, survey};
-use serde_json::json;
+use framebus_program::{Level, Output, backends, orphan_json, say, survey_each, unlisted};
+use serde_json::{Value, json};
 
 use crate::ls::{orphan_text, size};
 
@@ -31,7 +30,10 @@ pub struct Arguments {
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
     let prefix = arguments.prefix.as_deref().unwrap_or("");
-    let Survey { streams, orphans, .. } = survey(&backends(arguments.backend.as_ref()))?;
+    let (Survey { streams, orphans, .. }, failures) = survey_each(&backends(arguments.backend.as_ref()));
+    for failure in &failures {
+        say(Level::Error, format_args!("error: {}", unlisted(failure)));
+    }
     // All that there is of a name goes at once.
     let mut names: BTreeMap<(StreamName, Backend), u64> = BTreeMap::new();
     let mut nameless = Vec::new();
@@ -46,76 +48,62 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
         }
     }
     names.retain(|(name, _), _| name.to_string().starts_with(prefix));
-    let mut report = Report { arguments, failed: false, removed: 0, bytes: 0 };
+    let failed = !failures.is_empty();
+    let mut report = Report { arguments, output: Output::default(), failed, removed: 0, bytes: 0 };
     for ((name, backend), bytes) in names {
         let collected = framebus::collect(&backend, &name, arguments.persisted, arguments.dry_run);
-        report.stream(&name, &backend, bytes, collected)?;
+        report.stream(&name, &backend, bytes, collected);
     }
     if prefix.is_empty() {
-        nameless.iter().try_for_each(|orphan| report.nameless(orphan))?;
+        nameless.iter().for_each(|orphan| report.nameless(orphan));
     }
-    report.end();
-    Ok(u8::from(report.failed))
+    report.end()
 }
 
 struct Report<'a> {
     arguments: &'a Arguments,
+    output: Output,
     failed: bool,
     removed: usize,
     bytes: u64,
 }
 
 impl Report<'_> {
-    fn stream(
-        &mut self,
-        name: &StreamName,
-        backend: &Backend,
-        bytes: u64,
-        collected: Result<(), KeepReason>,
-    ) -> std::io::Result<()> {
+    fn stream(&mut self, name: &StreamName, backend: &Backend, bytes: u64, collected: Result<(), KeepReason>) {
+        let dry = self.arguments.dry_run;
         let object = |kind: &str, reason: Option<String>| {
             json!({
                 "kind": kind,
                 "stream": name.to_string(),
                 "backend": backend.to_string(),
                 "bytes": bytes,
-                "dry_run": self.arguments.dry_run,
+                "dry_run": dry,
                 "reason": reason,
             })
         };
-        let mut out = std::io::stdout().lock();
         match collected {
             Ok(()) => {
-                self.removed += 1;
                 self.bytes += bytes;
-                match (self.arguments.json, self.arguments.dry_run) {
-                    (true, _) => writeln!(out, "{}", object("removed", None)),
-                    (false, true) => writeln!(out, "would remove {name} ({backend}, {})", size(bytes)),
-                    (false, false) => writeln!(out, "removed {name} ({backend}, {})", size(bytes)),
-                }
+                self.removed(&object("removed", None), &format!("{name} ({backend}, {})", size(bytes)));
             }
             // In use, as it should be; or somebody else was faster.
-            Err(KeepReason::Published(_) | KeepReason::Nothing) => Ok(()),
+            Err(KeepReason::Published(_) | KeepReason::Nothing) => {}
             Err(reason) => {
-                self.failed |= matches!(reason, KeepReason::System(_));
-                if self.arguments.json {
-                    return writeln!(out, "{}", object("kept", Some(reason.to_string())));
-                }
                 let remedy = match &reason {
                     KeepReason::Persists => "; --persisted removes it",
                     KeepReason::Read(_) => "; stop them first",
                     KeepReason::Mapped => "; framebus rm removes it all the same",
                     _ => "",
                 };
-                eprintln!("kept {name} ({backend}): {reason}{remedy}");
-                Ok(())
+                let object = object("kept", Some(reason.to_string()));
+                self.kept(&object, &reason, &format!("{name} ({backend}): {reason}{remedy}"));
             }
         }
     }
 
     /// An empty directory, or what can not be proven to be ours.
-    fn nameless(&mut self, orphan: &Orphan) -> std::io::Result<()> {
-        let (json, dry) = (self.arguments.json, self.arguments.dry_run);
+    fn nameless(&mut self, orphan: &Orphan) {
+        let dry = self.arguments.dry_run;
         let collected = match orphan.is_proven() {
             false => Err(KeepReason::Unproven),
             true if dry => Ok(()),
@@ -128,37 +116,45 @@ impl Report<'_> {
             object["reason"] = reason.into();
             object
         };
-        let mut out = std::io::stdout().lock();
         match collected {
-            Ok(()) => {
-                self.removed += 1;
-                let verb = if dry { "would remove" } else { "removed" };
-                if json {
-                    writeln!(out, "{}", object("removed", None))
-                } else {
-                    writeln!(out, "{verb} {}", orphan.object)
-                }
-            }
-            Err(KeepReason::Nothing) => Ok(()),
-            Err(reason) => {
-                self.failed |= matches!(reason, KeepReason::System(_));
-                if json {
-                    return writeln!(out, "{}", object("kept", Some(reason.to_string())));
-                }
-                eprintln!("kept {}", orphan_text(orphan));
-                Ok(())
-            }
+            Ok(()) => self.removed(&object("removed", None), &orphan.object),
+            Err(KeepReason::Nothing) => {}
+            Err(reason) => self.kept(&object("kept", Some(reason.to_string())), &reason, &orphan_text(orphan)),
         }
     }
 
-    fn end(&self) {
-        if self.arguments.json {
-            return;
+    fn removed(&mut self, object: &Value, what: &str) {
+        self.removed += 1;
+        match (self.arguments.json, self.arguments.dry_run) {
+            (true, _) => self.output.line(object),
+            (false, true) => self.output.line(format_args!("would remove {what}")),
+            (false, false) => self.output.line(format_args!("removed {what}")),
         }
-        match (self.removed, self.arguments.dry_run) {
-            (0, _) => eprintln!("nothing to remove"),
-            (count, true) => eprintln!("{count} to remove, {}", size(self.bytes)),
-            (count, false) => eprintln!("{count} removed, {}", size(self.bytes)),
+    }
+
+    fn kept(&mut self, object: &Value, reason: &KeepReason, what: &str) {
+        self.failed |= matches!(reason, KeepReason::System(_));
+        match self.arguments.json {
+            true => self.output.line(object),
+            false => say(Level::Warning, format_args!("kept {what}")),
         }
+    }
+
+    /// The sum, and the exit code.
+    fn end(self) -> anyhow::Result<u8> {
+        if !self.arguments.json {
+            let bytes = size(self.bytes);
+            let words = match (self.removed, self.arguments.dry_run) {
+                (0, _) => "nothing to remove".to_owned(),
+                (count, true) => format!("{count} to remove, {bytes}"),
+                (count, false) => format!("{count} removed, {bytes}"),
+            };
+            say(Level::Note, words);
+        }
+        if self.failed {
+            return Ok(1);
+        }
+        self.output.finish()?;
+        Ok(0)
     }
 }

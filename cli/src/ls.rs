@@ -5,8 +5,8 @@ use std::time::{Duration, SystemTime};
 
 use framebus::{Backend, Content, Orphan, StreamStatus, SubscriberStatus, Survey, Unreadable};
 use framebus_program::{
-    backends, duration, no_streams, orphan_json, owner, publisher_state, stream_json, stream_lines, subscriber_lines,
-    survey_each, unlisted, unreadable_json,
+    Level, backends, duration, no_streams, orphan_json, owner, publisher_state, say, stream_json, stream_lines,
+    subscriber_lines, survey_each, unlisted, unreadable_json,
 };
 
 /// Lists streams, and what crashed runs left of some, without touching them.
@@ -30,7 +30,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
     let (survey, failures) = survey_each(&backends(arguments.backend.as_ref()));
     let Survey { mut streams, mut orphans, mut unreadable, .. } = survey;
     for failure in &failures {
-        eprintln!("error: {}", unlisted(failure));
+        say(Level::Error, format_args!("error: {}", unlisted(failure)));
     }
     let code = u8::from(!failures.is_empty());
     streams.retain(|stream| stream.name.to_string().starts_with(prefix));
@@ -68,11 +68,12 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
     }
     if streams.is_empty() && orphans.is_empty() && failures.is_empty() {
         let (what, remedy) = no_streams(prefix);
-        eprintln!("{what}; {remedy}");
+        say(Level::Note, format_args!("{what}; {remedy}"));
     }
     if !arguments.all && !unreadable.is_empty() {
         let (count, are) = (unreadable.len(), if unreadable.len() == 1 { "is" } else { "are" });
-        eprintln!("{count} of other users {are} closed to this one, and may be streams; framebus ls --all names them");
+        let words = format!("{count} of other users {are} closed to this one, and may be streams");
+        say(Level::Warning, format_args!("{words}; framebus ls --all names them"));
     }
     Ok(code)
 }

@@ -1,5 +1,6 @@
 //! The front door: one program for everything.
 #![forbid(unsafe_code)]
+#![deny(clippy::print_stderr, clippy::print_stdout)]
 
 mod actor;
 mod check;

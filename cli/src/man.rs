@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use anyhow::Context;
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, roman};
+use framebus_program::{Level, say};
 
 /// Writes the manual's pages: framebus.1, framebus-producer.1 and so on. `man -l FILE` reads them; into
 /// /usr/local/share/man/man1, `man framebus-producer` does.
@@ -30,7 +31,7 @@ pub fn run(arguments: &Arguments, program: clap::Command) -> anyhow::Result<u8> 
         let path = directory.join(&page.file);
         std::fs::write(&path, &page.text).with_context(|| format!("can not write {}", path.display()))?;
     }
-    let _ = writeln!(std::io::stderr(), "{} pages in {}", pages.len(), directory.display());
+    say(Level::Note, format_args!("{} pages in {}", pages.len(), directory.display()));
     Ok(0)
 }
 
@@ -70,7 +71,7 @@ fn page(command: clap::Command, version: &str, names: &[String]) -> std::io::Res
         man.render_subcommands_section(&mut text)?;
     }
     let mut roff = Roff::new();
-    list(&mut roff, "EXIT STATUS", &[&[("0", more.zero)], EXIT_STATUS, more.exit_status].concat());
+    list(&mut roff, "EXIT STATUS", &[&[("0", more.zero)], EXIT_STATUS, more.exit_status, &[more.signals]].concat());
     list(&mut roff, "ENVIRONMENT", &[more.environment, ENVIRONMENT].concat());
     list(&mut roff, "FILES", &[more.files, FILES].concat());
     if !more.examples.is_empty() {
@@ -106,6 +107,8 @@ struct More {
     zero: &'static str,
     /// Exit codes of this command alone, or what else it means by one.
     exit_status: &'static [(&'static str, &'static str)],
+    /// What a signal makes of it.
+    signals: (&'static str, &'static str),
     environment: &'static [(&'static str, &'static str)],
     files: &'static [(&'static str, &'static str)],
     /// Words, and a command line.
@@ -115,12 +118,24 @@ struct More {
 const EXIT_STATUS: &[(&str, &str)] = &[
     ("1", "Something failed; standard error says what, to what, and what to do about it."),
     ("2", "The command line or the config is at fault."),
-    (
-        "128 + N",
-        "A second signal N ended it at once: the first SIGINT, SIGTERM or SIGHUP ends every command in good order, with its \
-         summary, and counts as no failure.",
-    ),
 ];
+/// Of a command that goes on until it is told to end.
+const IN_GOOD_ORDER: (&str, &str) = (
+    "128 + N",
+    "A second SIGINT or SIGTERM, which are the signals N, ended it at once. The first SIGINT, SIGTERM or SIGHUP ends it in good order, \
+     with its summary where it has one, and counts as no failure.",
+);
+/// Of a command that ends by itself.
+const AT_ONCE: (&str, &str) = (
+    "128 + N",
+    "What a shell says where signal N ended it: SIGINT, SIGTERM and SIGHUP end it at once. What it had done by then is done, and \
+     it can be started again.",
+);
+const BOTH: (&str, &str) = (
+    "128 + N",
+    "Signal N ended it at once. producer, viewer, web, demo, top, trace and soak end in good order by the first SIGINT, SIGTERM or \
+     SIGHUP, which counts as no failure, and at once by a SIGINT or SIGTERM behind it; all other commands end at once by the first.",
+);
 const ENVIRONMENT: &[(&str, &str)] = &[
     ("FRAMEBUS_LOG", "What is logged to standard error: off, error, warn, info, debug or trace."),
     (
@@ -141,12 +156,19 @@ fn more(command: &str) -> More {
     let all = More {
         zero: "All is well; also where Ctrl-C ended it, or where the reader of standard output has seen enough.",
         exit_status: &[],
+        signals: IN_GOOD_ORDER,
         environment: &[],
         files: &[],
         examples: &[],
     };
+    let quick = More {
+        zero: "All is well; also where the reader of standard output has seen enough.",
+        signals: AT_ONCE,
+        ..all
+    };
     match command {
         "framebus" => More {
+            signals: BOTH,
             examples: &[
                 ("A camera and two viewers, for ten seconds:", "framebus demo"),
                 ("All streams of this machine, live:", "framebus top"),
@@ -170,7 +192,11 @@ fn more(command: &str) -> More {
             ..all
         },
         "viewer" => More {
-            exit_status: &[("1", "Also where --verify found a torn frame.")],
+            exit_status: &[(
+                "1",
+                "Also where --verify found a torn frame, or where, with --enforce, the contract was not kept: a frame was too old when \
+                 it was taken, too many were skipped, none came, or the producer waited for this viewer no longer.",
+            )],
             environment: &[CONFIG, TOKEN],
             files: &[CONFIG_FILE],
             examples: &[
@@ -188,16 +214,29 @@ fn more(command: &str) -> More {
             ],
             ..all
         },
-        "ls" => {
-            More { examples: &[("One bus:", "framebus ls robot/"), ("For a program:", "framebus ls --json")], ..all }
-        }
+        "ls" => More {
+            exit_status: &[("1", "Also where some streams can not be seen; the others are listed.")],
+            examples: &[("One bus:", "framebus ls robot/"), ("For a program:", "framebus ls --json")],
+            ..quick
+        },
         "rm" => More {
             exit_status: &[("1", "Also where a stream was not there, or is in use; the others are removed.")],
             examples: &[("All that a crashed run left of a bus:", "framebus rm robot")],
-            ..all
+            ..quick
         },
-        "gc" => More { examples: &[("What provably nobody uses:", "framebus gc")], ..all },
+        "gc" => More {
+            exit_status: &[(
+                "1",
+                "Also where some streams can not be seen, or a system call failed; the others are removed.",
+            )],
+            examples: &[("What provably nobody uses:", "framebus gc")],
+            ..quick
+        },
         "top" => More {
+            exit_status: &[(
+                "1",
+                "With --once and --json, also where some streams can not be seen; the others are shown.",
+            )],
             examples: &[
                 ("One look, as text:", "framebus top --once"),
                 ("An object a stream every ten seconds:", "framebus top --json --interval 10"),
@@ -209,9 +248,14 @@ fn more(command: &str) -> More {
             environment: &[CONFIG],
             files: &[CONFIG_FILE],
             examples: &[("What this machine lacks:", "framebus doctor")],
-            ..all
+            ..quick
         },
-        "check" => More { examples: &[("What a config comes to:", "framebus check framebus.toml")], ..all },
+        "check" => More {
+            environment: &[CONFIG],
+            files: &[CONFIG_FILE],
+            examples: &[("What a config comes to:", "framebus check framebus.toml")],
+            ..quick
+        },
         "soak" => More {
             zero: "All promises were kept.",
             exit_status: &[("1", "Also where a promise was broken: the verdict says which, when, and by whom.")],
@@ -229,9 +273,9 @@ fn more(command: &str) -> More {
                 ("A look at the first page:", "framebus man"),
                 ("All pages, for everybody:", "framebus man /usr/local/share/man/man1"),
             ],
-            ..all
+            ..quick
         },
-        "completions" => More { examples: &[("For bash:", "framebus completions bash")], ..all },
+        "completions" => More { examples: &[("For bash:", "framebus completions bash")], ..quick },
         _ => all,
     }
 }
@@ -279,6 +323,30 @@ mod tests {
                 assert!(text.lines().any(|line| lines.contains(&line.to_owned())), "{heading} in {}", page.file);
             }
             assert!(!text.contains("soak-guard"), "{}", page.file);
+        }
+    }
+
+    #[test]
+    fn only_commands_that_catch_signals_say_that_they_end_in_good_order() {
+        let program = Program::command();
+        let visible = program.get_subcommands().filter(|command| !command.is_hide_set());
+        let caught: Vec<&str> =
+            visible.map(clap::Command::get_name).filter(|name| more(name).signals == IN_GOOD_ORDER).collect();
+        assert_eq!(caught, ["demo", "producer", "viewer", "web", "top", "trace", "soak"]);
+        assert!(caught.iter().all(|name| BOTH.1.contains(name)));
+    }
+
+    #[test]
+    fn a_command_with_a_config_says_where_it_finds_it() {
+        for command in Program::command().get_subcommands().filter(|command| !command.is_hide_set()) {
+            let help = command.clone().render_long_help().to_string();
+            let finds = help.contains("FRAMEBUS_CONFIG");
+            let told = more(command.get_name());
+            assert_eq!(
+                (told.environment.contains(&CONFIG), told.files.contains(&CONFIG_FILE)),
+                (finds, finds),
+                "{help}"
+            );
         }
     }
 }

@@ -18,6 +18,7 @@
 //! so a failed start leaves an existing stream as it was; a frame that was not read or drawn to its end is abandoned and
 //! never published; and printing never delays a frame.
 #![forbid(unsafe_code)]
+#![deny(clippy::print_stderr, clippy::print_stdout)]
 
 mod arguments;
 mod pace;

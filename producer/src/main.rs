@@ -1,4 +1,6 @@
 //! The program `producer`: see the library.
+#![forbid(unsafe_code)]
+#![deny(clippy::print_stderr, clippy::print_stdout)]
 
 use std::process::ExitCode;
 

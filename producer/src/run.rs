@@ -11,15 +11,19 @@
 //! |---|---|
 //! | `on_full = "drop"` | is consumed from the source, so that time goes on, and counts as dropped |
 //! | `on_full = "wait"`, pattern, imu, lidar, cameras | counts as dropped when the time to wait is over: a camera can not be stopped |
-//! | `on_full = "wait"`, files, pipes and commands | is tried again until there is a slot: nothing is lost, the source waits |
+//! | `on_full = "wait"`, files, pipes and commands | is tried again until there is a slot: the source waits, and each of its frames is published |
 //!
-//! Lossless viewers that are stuck are evicted by the library, or make it refuse the frame, as `on_stuck` says; who was is
-//! told here.
+//! It is the same where the source's frames have changed and the stream can not follow, for want of memory; then it is asked
+//! again [once a second](CHANGE_TRIED_EVERY).
+//!
+//! Lossless viewers that are stuck are evicted by the library when the time to wait is over (`on_stuck = "evict"`, the default),
+//! and miss what is published meanwhile; or they make it refuse the frame (`"refuse"`), and then it is as above. Who was evicted is told
+//! here.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use framebus::{Content, ContentChange, LoanError, OnFull, Publisher, SetContentError, now_ns};
+use framebus::{Content, ContentChange, ImageShape, LoanError, OnFull, Publisher, SetContentError, now_ns};
 use framebus_program::usage;
 
 use crate::arguments::Arguments;
@@ -33,6 +37,12 @@ use crate::summary::{Counts, Summary};
 
 /// Least time between two tries, should the stream's time to wait be next to nothing.
 const RETRY: Duration = Duration::from_millis(1);
+
+/// Least time between two tries to change the stream for the same frames: each takes the memory on trial.
+const CHANGE_TRIED_EVERY: Duration = Duration::from_secs(1);
+
+/// How soon the end of the run is noticed meanwhile.
+const SLICE: Duration = Duration::from_millis(20);
 
 /// Publishes until the source, the frames or the time are at their end, or until SIGINT, SIGTERM or SIGHUP.
 ///
@@ -98,7 +108,8 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
     end_after(arguments.seconds, &stop);
     let (begun, before) = (Instant::now(), publisher.counters());
     let (counts_too, lead) = (counts.clone(), Lead::default());
-    let mut producer = Producer { publisher, source, stop, counts: counts_too, frames: arguments.frames, lead };
+    let mut producer =
+        Producer { publisher, source, stop, counts: counts_too, frames: arguments.frames, lead, refused: None };
     let pace = arguments.is_paced().then(|| Pace::new(rate, now_ns()));
     let result = producer.publish_all(pace);
     let after = producer.publisher.counters();
@@ -171,6 +182,23 @@ struct Producer {
     frames: Option<u64>,
     /// Of a source that is ahead.
     lead: Lead,
+    /// The stream could not follow the source's last change.
+    refused: Option<Refused>,
+}
+
+/// A change of the stream that could not be.
+struct Refused {
+    shape: ImageShape,
+    /// When that was tried last.
+    tried: Instant,
+    why: String,
+}
+
+impl Refused {
+    /// Whether it may be tried to change the stream to this.
+    fn allows(before: Option<&Self>, shape: ImageShape, now: Instant) -> bool {
+        before.is_none_or(|it| it.shape != shape || now.duration_since(it.tried) >= CHANGE_TRIED_EVERY)
+    }
 }
 
 impl Producer {
@@ -199,27 +227,45 @@ impl Producer {
         Ok(())
     }
 
-    /// Changes the stream with its source; false: that could not be, and the frame was consumed.
+    /// Changes the stream with its source; false: that could not be, and the frame was consumed, or the run ends.
     fn follow_source(&mut self) -> anyhow::Result<bool> {
         let Some(shape) = self.source.shape() else { return Ok(true) };
-        match self.publisher.set_content(Content::Image(shape)) {
-            Ok(ContentChange::None) => Ok(true),
-            Ok(change) => {
-                let how = if change == ContentChange::NewEpoch { " in a new epoch" } else { "" };
-                let sequence = self.publisher.next_sequence();
-                let name = self.publisher.name();
-                aside(|| tracing::info!("stream {name} carries images of {shape} from frame {sequence} on{how}"));
-                Ok(true)
+        loop {
+            if Refused::allows(self.refused.as_ref(), shape, Instant::now()) {
+                match self.publisher.set_content(Content::Image(shape)) {
+                    Ok(ContentChange::None) => return Ok(true),
+                    Ok(change) => {
+                        let how = if change == ContentChange::NewEpoch { " in a new epoch" } else { "" };
+                        let sequence = self.publisher.next_sequence();
+                        let name = self.publisher.name();
+                        let carries = format!("stream {name} carries images of {shape} from frame {sequence} on{how}");
+                        aside(|| tracing::info!("{carries}"));
+                        return Ok(true);
+                    }
+                    // It may have room for it later, or for the next frame: nothing that ends a camera.
+                    Err(error @ SetContentError::Refused { .. }) => {
+                        let why = format!("{:#}", anyhow::Error::new(error));
+                        self.refused = Some(Refused { shape, tried: Instant::now(), why });
+                    }
+                    Err(error) => return Err(error.into()),
+                }
             }
-            // It may have room for it later, or for the next frame: nothing that ends a camera.
-            Err(error @ SetContentError::Refused { .. }) => {
-                self.counts.note_trouble(format!("{:#}", anyhow::Error::new(error)));
+            self.refused.iter().for_each(|refused| self.counts.note_trouble(refused.why.clone()));
+            if !self.tries_again() {
                 self.counts.count_dropped();
                 self.source.skip()?;
-                Ok(false)
+                return Ok(false);
             }
-            Err(error) => Err(error.into()),
+            if self.stop.is_due() {
+                return Ok(false);
+            }
+            std::thread::sleep(SLICE);
         }
+    }
+
+    /// Whether a frame that can not be published now is tried again, for as long as it takes.
+    fn tries_again(&self) -> bool {
+        matches!(self.publisher.options().on_full, OnFull::Wait(_)) && self.source.is_recorded()
     }
 
     fn note_evicted(&mut self) {
@@ -248,7 +294,7 @@ impl Producer {
     /// Publishes the frame that has arrived, or consumes it; true: it was published. With a `pace`, it is ahead of that.
     fn publish_one(&mut self, pace: Option<&Pace>) -> anyhow::Result<bool> {
         let arrived_ns = now_ns();
-        let tries_again = matches!(self.publisher.options().on_full, OnFull::Wait(_)) && self.source.is_recorded();
+        let tries_again = self.tries_again();
         loop {
             // Where it is tried again for long, they are told of all the same.
             self.note_evicted();
@@ -304,5 +350,22 @@ impl Producer {
                 Err(error) => return Err(error.into()),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use framebus::PixelFormat;
+
+    #[test]
+    fn a_change_that_was_refused_is_tried_again_after_a_second_and_another_one_at_once() {
+        let shape = |width| ImageShape::new(width, 480, PixelFormat::Mono8).unwrap();
+        let tried = Instant::now();
+        let refused = Refused { shape: shape(640), tried, why: "no memory".to_owned() };
+        let allows = |width, ms| Refused::allows(Some(&refused), shape(width), tried + Duration::from_millis(ms));
+        assert_eq!([0, 999, 1000].map(|ms| allows(640, ms)), [false, false, true]);
+        assert!(allows(320, 0), "a smaller one may fit");
+        assert!(Refused::allows(None, shape(640), tried));
     }
 }

@@ -20,8 +20,8 @@ impl Stop {
         Self { asked: Arc::default(), until_ns: Arc::new(AtomicU64::new(u64::MAX)) }
     }
 
-    /// One that the first SIGINT, SIGTERM or SIGHUP triggers. The second kills the process: its stream then stays, for the next
-    /// producer to take over.
+    /// One that the first SIGINT, SIGTERM or SIGHUP triggers. A SIGINT or SIGTERM behind it kills the process: its stream then
+    /// stays, for the next producer to take over.
     pub(crate) fn on_signals() -> anyhow::Result<Self> {
         let stop = Self::never();
         framebus_program::on_interrupt(&stop.asked).context("can not install the handler of Ctrl-C")?;

@@ -1,12 +1,13 @@
 //! How a program ends: what is printed, and the exit code.
 
-use std::io::{self, Write};
+use std::io;
 use std::process::ExitCode;
 
 use framebus::{NameError, OpenError};
 use framebus_config::{BusError, ConfigError};
 
 use crate::interrupt::was_hung_up;
+use crate::words::{Level, say};
 
 /// An error of input or output: errno(3).
 const EIO: i32 = 5;
@@ -43,9 +44,7 @@ pub fn finish(result: anyhow::Result<u8>) -> ExitCode {
         Ok(code) => ExitCode::from(code),
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            // There is nobody left to tell when standard error is closed.
-            let level = if crate::is_journal() { "<3>" } else { "" };
-            let _ = writeln!(io::stderr(), "{level}error: {}", chain(&error));
+            say(Level::Error, format_args!("error: {}", chain(&error)));
             ExitCode::from(exit_code(&error))
         }
     }

@@ -15,10 +15,11 @@ static LAST: LazyLock<Arc<AtomicUsize>> = LazyLock::new(Arc::default);
 const PATIENCE: Duration = Duration::from_millis(500);
 
 /// From now on, the first SIGINT, SIGTERM or SIGHUP (the terminal was closed) sets the flag, so that the program can end
-/// cleanly, and the second ends it at once, with exit code 128 + its number: a write to a pipe that nobody empties never
-/// comes back to look at the flag.
+/// cleanly. A SIGINT or SIGTERM behind it ends the program at once, with exit code 128 + its number: a write to a pipe that
+/// nobody empties never comes back to look at the flag.
 ///
-/// A SIGHUP that is ignored stays so: that is what nohup(1) is for.
+/// A further SIGHUP does nothing: of a terminal that is closed, the kernel tells, and so does the shell that ran in it. One that is
+/// ignored stays so: that is what nohup(1) is for.
 ///
 /// # Errors
 /// The handlers could not be installed.
@@ -29,7 +30,9 @@ pub fn on_interrupt(flag: &Arc<AtomicBool>) -> io::Result<()> {
         }
         // In this order: the handler that kills looks at the flag before the other one sets it, and whoever sees the flag
         // knows the signal.
-        flag::register_conditional_shutdown(signal, 128 + signal, flag.clone())?;
+        if signal != SIGHUP {
+            flag::register_conditional_shutdown(signal, 128 + signal, flag.clone())?;
+        }
         flag::register_usize(signal, LAST.clone(), signal as usize)?;
         flag::register(signal, flag.clone())?;
     }

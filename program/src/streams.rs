@@ -47,19 +47,11 @@ pub fn list_each(backends: &[Backend]) -> Listing {
 
 /// A failure of a [`Listing`], in words.
 pub fn unlisted(failure: &anyhow::Error) -> String {
-    format!("some streams are not shown: {}", chain(failure))
+    format!("some streams can not be seen: {}", chain(failure))
 }
 
-/// All that is of framebus on some backends: streams, orphans, and what is closed to us.
-///
-/// # Errors
-/// As for [`framebus::survey`].
-pub fn survey(backends: &[Backend]) -> anyhow::Result<Survey> {
-    let (all, failures) = survey_each(backends);
-    failures.into_iter().next().map_or(Ok(all), Err)
-}
-
-/// The same, where one backend that can not be listed hides nothing of another: and why those can not.
+/// All that is of framebus on some backends: streams, orphans, and what is closed to us. One that can not be listed hides
+/// nothing of another; and why those can not.
 pub fn survey_each(backends: &[Backend]) -> (Survey, Vec<anyhow::Error>) {
     let (mut all, mut failures) = (Survey::default(), Vec::new());
     for backend in backends {
@@ -200,7 +192,7 @@ mod tests {
         let listing = list_each(&[broken.clone(), Backend::SysV]);
         assert_eq!(listing.failures.len(), 1);
         let words = unlisted(&listing.failures[0]);
-        assert!(words.starts_with(&format!("some streams are not shown: listing the streams of backend {broken}")));
+        assert!(words.starts_with(&format!("some streams can not be seen: listing the streams of backend {broken}")));
         assert_eq!(words.matches("Not a directory").count(), 1, "{words}");
         assert!(list(&[broken, Backend::SysV]).is_err());
         assert!(list_each(&[Backend::SysV]).failures.is_empty());

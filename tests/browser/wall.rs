@@ -122,7 +122,10 @@ fn what_can_not_be_listed_is_said() {
     let Some(mut page) = Page::open(&server.host, "") else { return };
     page.wait_for("the words", "!document.getElementById('unlisted').hidden");
     let words = page.text("#unlisted");
-    assert!(words.contains(&format!("some streams are not shown: listing the streams of backend {broken}")), "{words}");
+    assert!(
+        words.contains(&format!("some streams can not be seen: listing the streams of backend {broken}")),
+        "{words}"
+    );
     assert_eq!(page.evaluate("document.getElementById('none').hidden"), true);
     page.screenshot("wall-unlisted");
 }

@@ -147,6 +147,21 @@ fn a_limit_below_the_time_between_two_frames_is_about_frames_when_they_are_taken
     producer.interrupt();
 }
 
+#[test]
+fn a_stream_without_a_rate_is_judged_by_the_distance_of_its_frames() {
+    let stream = TestStream::new("no-rate");
+    let mut publisher = publisher(&stream);
+    let viewer = viewer(&stream, "--max-age-ms 20 --frames 12 --enforce");
+    eventually("a viewer is there", || (publisher.subscribers() == 1).then_some(()));
+    // An interval of the viewer's ends between two of them.
+    for _ in 0..12 {
+        publisher.loan().unwrap().publish();
+        std::thread::sleep(Duration::from_millis(150));
+    }
+    let viewer = viewer.end();
+    assert_eq!(violations(&viewer)[1..], [0, 0], "{viewer:?}");
+}
+
 fn soak(stream: &TestStream, arguments: &str) -> (Option<i32>, Value, String) {
     let folder = tempfile::tempdir().unwrap();
     let mut command: Command = framebus();

@@ -164,9 +164,17 @@ const PRODUCER_INTERVAL: Kind =
     Kind { kind: "interval", with: "published", tables: &[("`producer`: interval", 0)], within: &[] };
 const PRODUCER_SUMMARY: Kind =
     Kind { kind: "summary", with: "published", tables: &[("`producer`: summary", 0)], within: &[] };
-const VIEWER_INTERVAL: Kind =
-    Kind { kind: "interval", with: "label", tables: &[("`viewer`: interval", 0)], within: &[] };
-const VIEWER_SUMMARY: Kind = Kind { kind: "summary", with: "label", tables: &[("`viewer`: summary", 0)], within: &[] };
+const VIEWER_INTERVAL: Kind = Kind {
+    kind: "interval",
+    with: "label",
+    tables: &[("`viewer`: interval", 0)],
+    within: &[("violations", VIOLATIONS)],
+};
+const VIEWER_SUMMARY: Kind =
+    Kind { kind: "summary", with: "label", tables: &[("`viewer`: summary", 0)], within: &[("violations", VIOLATIONS)] };
+const VIOLATIONS: Tables = &[("`viewer`: interval", 1)];
+const CULPRIT: Tables = &[("`ls`", 3)];
+const SUBSCRIBER_OF_TRACE: Tables = &[("`trace`: event", 1)];
 
 const ROWS: &[Row] = &[
     Row {
@@ -205,7 +213,12 @@ const ROWS: &[Row] = &[
             ls.args(["ls", "--json", &stream.name.to_string()]);
             output(ls)
         },
-        kinds: &[Kind { kind: "stream", with: "", tables: &[("`ls`", 0)], within: &[("subscribers", &[("`ls`", 1)])] }],
+        kinds: &[Kind {
+            kind: "stream",
+            with: "",
+            tables: &[("`ls`", 0)],
+            within: &[("subscribers", &[("`ls`", 1)]), ("culprit", CULPRIT)],
+        }],
     },
     Row {
         name: "trace",
@@ -219,9 +232,24 @@ const ROWS: &[Row] = &[
             output(trace)
         },
         kinds: &[
-            Kind { kind: "event", with: "", tables: &[("`trace`: event", 0)], within: &[] },
+            Kind {
+                kind: "event",
+                with: "",
+                tables: &[("`trace`: event", 0)],
+                within: &[("by", SUBSCRIBER_OF_TRACE), ("culprits", SUBSCRIBER_OF_TRACE)],
+            },
             Kind { kind: "lost", with: "", tables: &[("`trace`: lost and summary", 0)], within: &[] },
-            Kind { kind: "summary", with: "", tables: &[("`trace`: lost and summary", 1)], within: &[] },
+            Kind {
+                kind: "summary",
+                with: "",
+                tables: &[("`trace`: lost and summary", 1)],
+                within: &[
+                    ("fates", &[("`trace`: lost and summary", 2)]),
+                    ("fates.by", SUBSCRIBER_OF_TRACE),
+                    ("fates.culprits", SUBSCRIBER_OF_TRACE),
+                    ("others", &[("`trace`: lost and summary", 3)]),
+                ],
+            },
         ],
     },
     Row {
@@ -280,6 +308,7 @@ const ROWS: &[Row] = &[
             tables: &[("`ls`", 0), ("`top`", 0)],
             within: &[
                 ("subscribers", &[("`ls`", 1), ("`top`", 1)]),
+                ("culprit", CULPRIT),
                 ("trouble", &[("`top`", 2)]),
                 ("subscribers.trouble", &[("`top`", 2)]),
             ],
@@ -339,7 +368,11 @@ const ROWS: &[Row] = &[
                 kind: "summary",
                 with: "viewers",
                 tables: &[("`demo`", 0)],
-                within: &[("producer", &[("`producer`: summary", 0)]), ("viewers", &[("`viewer`: summary", 0)])],
+                within: &[
+                    ("producer", &[("`producer`: summary", 0)]),
+                    ("viewers", &[("`viewer`: summary", 0)]),
+                    ("viewers.violations", VIOLATIONS),
+                ],
             },
         ],
     },
@@ -360,9 +393,10 @@ const ROWS: &[Row] = &[
                 with: "verdict",
                 tables: &[("`soak`: summary", 0)],
                 within: &[
-                    ("verdict", &[("`soak`: summary", 1)]),
-                    ("verdict.promises", &[("`soak`: summary", 2)]),
-                    ("verdict.findings", &[("`soak`: summary", 3)]),
+                    ("totals", &[("`soak`: summary", 1)]),
+                    ("verdict", &[("`soak`: summary", 2)]),
+                    ("verdict.promises", &[("`soak`: summary", 3)]),
+                    ("verdict.findings", &[("`soak`: summary", 4)]),
                 ],
             },
         ],

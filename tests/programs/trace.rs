@@ -299,7 +299,7 @@ fn objects_have_all_their_keys_and_what_was_overwritten_is_counted() {
     // The beginning, the late ones, and who attached.
     assert_eq!(events.len() as u64 + lost["events"].as_u64().unwrap(), 102, "{lines}");
     let [summary] = of_kind("summary")[..] else { panic!("{lines}") };
-    assert_eq!(keys(summary), ["events", "fates", "kind", "lost", "seconds"]);
+    assert_eq!(keys(summary), ["events", "fates", "kind", "lost", "others", "seconds"]);
     assert_eq!((&summary["events"], &summary["lost"]), (&Value::from(events.len()), &lost["events"]));
     let fates = summary["fates"].as_array().unwrap();
     assert_eq!(keys(&fates[0]), ["backend", "by", "culprits", "events", "fate", "frames", "stream"]);

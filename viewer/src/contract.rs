@@ -73,16 +73,16 @@ impl From<framebus::Violations> for Violations {
 }
 
 impl Violations {
-    /// All of them.
+    /// All of them. They stand where others can write: no number is too large, and none must grow.
     pub fn total(self) -> u64 {
-        self.too_old + self.too_many_skipped + self.stale
+        self.too_old.saturating_add(self.too_many_skipped).saturating_add(self.stale)
     }
 
     pub(crate) fn since(self, earlier: Self) -> Self {
         Self {
-            too_old: self.too_old - earlier.too_old,
-            too_many_skipped: self.too_many_skipped - earlier.too_many_skipped,
-            stale: self.stale - earlier.stale,
+            too_old: self.too_old.saturating_sub(earlier.too_old),
+            too_many_skipped: self.too_many_skipped.saturating_sub(earlier.too_many_skipped),
+            stale: self.stale.saturating_sub(earlier.stale),
         }
     }
 }
@@ -109,7 +109,7 @@ pub(crate) fn interval_warning(interval: &Interval<'_>, contract: &Contract) -> 
         return None;
     }
     let mut measured = Vec::new();
-    if let (Some(most), true) = (contract.max_age, violations.too_old + violations.stale > 0) {
+    if let (Some(most), true) = (contract.max_age, violations.too_old > 0 || violations.stale > 0) {
         let oldest = interval.oldest_ns.filter(|_| violations.too_old > 0);
         let found = match (oldest, interval.age_ns) {
             (Some(ns), _) => format!("up to {} old", time_text(ns)),
@@ -119,7 +119,7 @@ pub(crate) fn interval_warning(interval: &Interval<'_>, contract: &Contract) -> 
         measured.push(format!("{found}, allowed {most:?}"));
     }
     if let (Some(most), true) = (contract.max_skipped_per_s, violations.too_many_skipped > 0) {
-        let lost = skipped + missed;
+        let lost = skipped.saturating_add(*missed);
         measured.push(format!("{lost} skipped or missed since the line before, allowed {most} a second"));
     }
     Some(format!("{stream} does not keep its contract: {violations} ({})", measured.join("; ")))
@@ -164,6 +164,21 @@ mod tests {
             assert!(wrong.parse::<Limit<Duration>>().unwrap_err().contains("expected 0.001 to 3600000 ms"), "{wrong}");
         }
         assert!("1.5".parse::<Limit<u32>>().unwrap_err().contains("expected 0 to 1000000"));
+    }
+
+    #[test]
+    fn numbers_that_somebody_has_scribbled_are_no_panic() {
+        let many = Violations { too_old: u64::MAX, too_many_skipped: 2, stale: 1 };
+        assert_eq!(many.total(), u64::MAX);
+        let expected = Violations { too_old: 0, too_many_skipped: 0, stale: 1 };
+        assert_eq!(Violations { too_old: 3, too_many_skipped: 0, stale: 2 }.since(many), expected);
+        let mut contract = Contract::default();
+        (contract.max_age, contract.max_skipped_per_s) = (Some(Duration::from_millis(50)), Some(0));
+        let mut figures = Figures::new("robot/front".into(), "viewer".into());
+        let counts = Counts { skipped: u64::MAX, missed: 3, violations: many, ..Counts::default() };
+        let interval = figures.end_interval(counts, Duration::from_secs(1), 0, 0);
+        assert!(interval_warning(&interval, &contract).unwrap().contains(&format!("{} frames too old", u64::MAX)));
+        assert!(figures.summary(counts, Duration::from_secs(1)).published() > 0);
     }
 
     #[test]

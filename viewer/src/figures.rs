@@ -152,7 +152,7 @@ pub struct Summary {
 impl Summary {
     /// Frames that were published while the viewer looked.
     pub(crate) fn published(&self) -> u64 {
-        self.frames + self.skipped + self.missed
+        self.frames.saturating_add(self.skipped).saturating_add(self.missed)
     }
 }
 

@@ -17,6 +17,7 @@
 //! Data goes to standard output, words go to standard error. Exit codes: 0 all is well (a reader that closed the pipe
 //! is well, too), 1 something failed, a frame was torn, or, with `--enforce`, the contract was not kept, 2 the command line or the config is at fault.
 #![forbid(unsafe_code)]
+#![deny(clippy::print_stderr, clippy::print_stdout)]
 
 mod arguments;
 mod attach;
@@ -31,6 +32,7 @@ mod snapshot;
 mod status;
 mod target;
 mod terminal;
+mod usual;
 mod verify;
 mod web;
 #[cfg(feature = "window")]

@@ -1,5 +1,6 @@
 //! The program `viewer`: the command line, a log on standard error, and the library.
 #![forbid(unsafe_code)]
+#![deny(clippy::print_stderr, clippy::print_stdout)]
 
 use clap::Parser;
 use std::process::ExitCode;

@@ -12,6 +12,7 @@ use crate::record::Recorder;
 use crate::run::End;
 use crate::snapshot::Snapshot;
 use crate::status::{Status, event};
+use crate::usual::Usual;
 use crate::verify::Verifier;
 use framebus::{AcquireError, Content, Frame, PublisherState, StreamName, Subscriber, now_ns};
 use framebus_program::UsageError;
@@ -76,6 +77,8 @@ pub(crate) struct Session<'a> {
     told_eviction: bool,
     /// When the last new frame was taken; before the first, when the session began.
     taken_ns: u64,
+    /// From a frame to the next one.
+    usual: Usual,
 }
 
 impl<'a> Session<'a> {
@@ -107,6 +110,7 @@ impl<'a> Session<'a> {
             evicted: 0,
             told_eviction: false,
             taken_ns: begun_ns,
+            usual: Usual::default(),
             arguments,
             status,
             stop,
@@ -300,7 +304,7 @@ impl<'a> Session<'a> {
     /// Counts it as a violation where there is no frame that is new enough. Between two frames the newest one is as old as their
     /// distance, whatever a contract says of frames when they are taken.
     fn judge_staleness(&mut self) {
-        let usual = self.subscriber.rate().map_or(Duration::ZERO, |rate| rate.time_of(2));
+        let usual = self.usual.most(self.subscriber.rate());
         if u128::from(now_ns().saturating_sub(self.taken_ns)) > usual.as_nanos() {
             self.subscriber.is_stale();
         }
@@ -318,6 +322,10 @@ impl<'a> Session<'a> {
     fn note_frame(&mut self, frame: &Frame, acquired_ns: u64) -> anyhow::Result<()> {
         let info = frame.info();
         self.taken_ns = acquired_ns;
+        if !self.producer_is_there {
+            self.usual.forget_last();
+        }
+        self.usual.saw(info.sequence, info.publish_ns);
         let latency_ns = (info.publish_ns >= self.begun_ns).then(|| acquired_ns.saturating_sub(info.publish_ns));
         self.figures.saw(info.sequence, info.capture_ns, acquired_ns, latency_ns);
         self.note_content(frame);

@@ -38,6 +38,19 @@ pub(crate) enum Verdict {
     OtherSite,
 }
 
+impl Verdict {
+    /// Why somebody is turned away, in words.
+    pub(crate) fn refusal(self) -> Option<&'static str> {
+        match self {
+            Self::Welcome | Self::WithToken => None,
+            Self::NoToken => Some("no token, or a wrong one"),
+            Self::WrongHost => Some("a name that is not this machine's"),
+            Self::WrongOrigin => Some("a WebSocket from another site's page"),
+            Self::OtherSite => Some("a page of another site"),
+        }
+    }
+}
+
 #[derive(Deserialize)]
 struct TokenWord {
     token: Option<String>,

@@ -24,6 +24,7 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use crate::routes::Hub;
 use crate::server::Place;
 use crate::snapshot::refuse;
+use crate::visitors::Peer;
 use crate::wants::{Answer, Browser};
 
 /// Most bytes of a message that is understood.
@@ -42,6 +43,7 @@ const SECOND: Duration = Duration::from_secs(1);
 pub(crate) async fn open(
     State(hub): State<Arc<Hub>>,
     Extension(place): Extension<Place>,
+    Extension(peer): Extension<Peer>,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
     let Ok(upgrade) = upgrade else {
@@ -52,9 +54,9 @@ pub(crate) async fn open(
     };
     let upgrade = upgrade.max_message_size(MOST_READ_BYTES).max_frame_size(MOST_READ_BYTES);
     upgrade.on_upgrade(async move |socket| {
-        let counted = Counted::new(hub.clone());
+        let (counted, visit) = (Counted::new(hub.clone()), hub.visitors.enter(peer, "page", None));
         serve(socket, hub).await;
-        drop((counted, place));
+        drop((visit, counted, place));
     })
 }
 

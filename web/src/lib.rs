@@ -16,6 +16,7 @@
 //!
 //! The addresses and messages stand in docs/web.md and docs/json.md.
 #![forbid(unsafe_code)]
+#![deny(clippy::print_stderr, clippy::print_stdout)]
 
 mod access;
 mod arguments;
@@ -35,6 +36,7 @@ mod snapshot;
 mod still;
 mod streams;
 mod token;
+mod visitors;
 mod wants;
 mod watch;
 mod watcher;

@@ -7,6 +7,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Extension;
 use axum::body::{Body, Bytes};
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
@@ -20,6 +21,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use crate::picture::{Picture, Style};
 use crate::routes::Hub;
 use crate::snapshot::{NO_ADDRESS, PictureQuery, refuse, refuse_stream};
+use crate::visitors::{Peer, Visit};
 use crate::watch::Key;
 use crate::watches::Came;
 
@@ -32,6 +34,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// Pictures until the reader goes.
 pub(crate) async fn mjpeg(
     State(hub): State<Arc<Hub>>,
+    Extension(peer): Extension<Peer>,
     path: Result<Path<(String, String)>, PathRejection>,
     uri: Uri,
 ) -> Response {
@@ -64,7 +67,8 @@ pub(crate) async fn mjpeg(
     {
         return refuse(StatusCode::CONFLICT, "the stream carries no images");
     }
-    let reader = Reader { hub, key, style, period, after: 0, due: Instant::now(), is_first: true };
+    let _visit = hub.visitors.enter(peer, "video", Some(key.name.to_string()));
+    let reader = Reader { hub, key, style, period, after: 0, due: Instant::now(), is_first: true, _visit };
     let parts = unfold(reader, async |mut reader| {
         let part = reader.next().await;
         Some((Ok::<_, Infallible>(part), reader))
@@ -81,6 +85,7 @@ struct Reader {
     after: u64,
     due: Instant,
     is_first: bool,
+    _visit: Visit,
 }
 
 impl Reader {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
+use axum::Extension;
 use axum::extract::{Request, State};
 use axum::http::header::{
     CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, LOCATION, REFERRER_POLICY, RETRY_AFTER,
@@ -17,6 +18,7 @@ use axum::{Json, Router};
 use crate::access::{Access, Verdict};
 use crate::frozen::Room;
 use crate::streams::{self, Streams};
+use crate::visitors::{Peer, Visitors};
 use crate::watches::Watches;
 use crate::{client, metrics, mjpeg, page, snapshot};
 
@@ -31,6 +33,7 @@ pub(crate) struct Hub {
     pub quality: u8,
     /// WebSockets that are open.
     pub clients: AtomicUsize,
+    pub visitors: Visitors,
 }
 
 /// What an array of streams leaves out.
@@ -63,9 +66,21 @@ pub(crate) fn router(hub: Arc<Hub>) -> Router {
 }
 
 /// What comes before and after every answer.
-async fn guard(State(hub): State<Arc<Hub>>, request: Request, next: Next) -> Response {
-    let mut response = match hub.access.judge(request.uri(), request.headers()) {
-        _ if has_body(request.headers()) => {
+async fn guard(
+    State(hub): State<Arc<Hub>>,
+    Extension(Peer(peer)): Extension<Peer>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let verdict = hub.access.judge(request.uri(), request.headers());
+    let has_body = has_body(request.headers());
+    // Not the whole URI: the token may stand in it.
+    tracing::debug!(%peer, method = %request.method(), path = request.uri().path(), ?verdict, "a request");
+    if let Some(cause) = has_body.then_some("a request with a body").or_else(|| verdict.refusal()) {
+        hub.visitors.refuse(peer, cause);
+    }
+    let mut response = match verdict {
+        _ if has_body => {
             // Nothing is read of it, so nothing else can come over this connection.
             let mut response = (StatusCode::PAYLOAD_TOO_LARGE, "requests have no body here\n").into_response();
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use framebus::check_part;
-use framebus_program::{backends, usage};
+use framebus_program::{Level, backends, say, usage};
 use serde_json::json;
 
 use crate::arguments::{self, Arguments};
@@ -37,6 +37,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     settings.encoders = arguments.encoders;
     settings.quality = arguments.quality;
     settings.max_clients = arguments.max_clients.into();
+    settings.quiet = arguments.quiet;
 
     let stop = Arc::new(AtomicBool::new(false));
     framebus_program::on_interrupt(&stop).context("preparing for Ctrl-C")?;
@@ -95,9 +96,10 @@ fn announce(arguments: &Arguments, server: &Server, token: Option<&str>) -> io::
     out.flush()?;
     if !arguments.quiet {
         if address.ip().is_unspecified() {
-            eprintln!("from elsewhere, with this machine's name or address in place of {}", address.ip());
+            let ip = address.ip();
+            say(Level::Note, format_args!("from elsewhere, with this machine's name or address in place of {ip}"));
         }
-        eprintln!("open it in a browser; Ctrl-C ends");
+        say(Level::Note, "open it in a browser; Ctrl-C ends");
     }
     Ok(())
 }

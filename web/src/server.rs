@@ -28,6 +28,7 @@ use crate::encoders::Encoders;
 use crate::frozen::Room;
 use crate::routes::{Hub, router};
 use crate::streams::{Scope, Streams};
+use crate::visitors::{Peer, Visitors};
 use crate::watches::Watches;
 
 /// Most bytes of a request's line and headers, and of hyper's buffer, the smallest that it has.
@@ -75,6 +76,8 @@ pub struct Settings {
     pub frozen_bytes: usize,
     /// How long a stream stays subscribed to after the last who looked at it.
     pub linger: Duration,
+    /// Who comes and who is refused is told to who debugs alone.
+    pub quiet: bool,
 }
 
 impl Settings {
@@ -90,6 +93,7 @@ impl Settings {
             max_clients: 32,
             frozen_bytes: FROZEN_BYTES,
             linger,
+            quiet: false,
         }
     }
 }
@@ -133,12 +137,13 @@ impl Server {
             room: Arc::new(Room::new(settings.frozen_bytes)),
             quality: settings.quality,
             clients: AtomicUsize::new(0),
+            visitors: Visitors::new(settings.quiet),
         });
         let listener = {
             let _entered = runtime.enter();
             tokio::net::TcpListener::from_std(listener)?
         };
-        runtime.spawn(accept(listener, router(hub), settings.max_clients));
+        runtime.spawn(accept(listener, hub, settings.max_clients));
         Ok(Self { address, watches, runtime: Some(runtime) })
     }
 
@@ -161,11 +166,12 @@ impl Drop for Server {
 /// A connection's place among the most that there may be; a WebSocket keeps it.
 pub(crate) type Place = Arc<OwnedSemaphorePermit>;
 
-async fn accept(listener: tokio::net::TcpListener, router: Router, max_clients: usize) {
+async fn accept(listener: tokio::net::TcpListener, hub: Arc<Hub>, max_clients: usize) {
+    let router = router(hub.clone());
     let (places, refusals) = (Arc::new(Semaphore::new(max_clients)), Arc::new(Semaphore::new(MOST_REFUSALS)));
     loop {
-        let socket = match listener.accept().await {
-            Ok((socket, _)) => socket,
+        let (socket, peer) = match listener.accept().await {
+            Ok(accepted) => accepted,
             Err(error) => {
                 // No descriptors, as a rule: some connection has to end first.
                 tracing::debug!(%error, "can not accept");
@@ -174,8 +180,9 @@ async fn accept(listener: tokio::net::TcpListener, router: Router, max_clients: 
             }
         };
         match places.clone().try_acquire_owned() {
-            Ok(place) => drop(tokio::spawn(serve(socket, router.clone(), Arc::new(place)))),
+            Ok(place) => drop(tokio::spawn(serve(socket, Peer(peer), router.clone(), Arc::new(place)))),
             Err(_) => {
+                hub.visitors.refuse(peer, "too many connections");
                 if let Ok(refusal) = refusals.clone().try_acquire_owned() {
                     tokio::spawn(timeout(Duration::from_secs(2), refuse(socket, refusal)));
                 }
@@ -184,7 +191,7 @@ async fn accept(listener: tokio::net::TcpListener, router: Router, max_clients: 
     }
 }
 
-async fn serve(socket: TcpStream, router: Router, place: Place) {
+async fn serve(socket: TcpStream, peer: Peer, router: Router, place: Place) {
     // Without them it works, too.
     let _ = socket.set_nodelay(true);
     let _ = sockopt::set_socket_send_buffer_size(&socket, SEND_BUFFER);
@@ -197,6 +204,7 @@ async fn serve(socket: TcpStream, router: Router, place: Place) {
     let router = TowerToHyperService::new(router);
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(place.clone());
+        request.extensions_mut().insert(peer);
         let answer = router.call(request.map(Body::new));
         async move { answer.await as Result<Response, Infallible> }
     });
@@ -208,7 +216,7 @@ async fn serve(socket: TcpStream, router: Router, place: Place) {
         .serve_connection(TokioIo::new(socket), service)
         .with_upgrades();
     if let Err(error) = connection.await {
-        tracing::debug!(%error, "a connection ended");
+        tracing::debug!(peer = %peer.0, %error, "a connection ended");
     }
 }
 

@@ -109,7 +109,7 @@ impl Streams {
             },
             // It panicked, and has printed its message.
             Err(_) => {
-                List { streams: Vec::new(), unlisted: vec!["some streams are not shown: the list failed".to_owned()] }
+                List { streams: Vec::new(), unlisted: vec!["some streams can not be seen: the list failed".to_owned()] }
             }
         });
         *seen = Some(Seen { at, list: list.clone() });

@@ -42,7 +42,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context;
-use framebus_program::usage;
+use framebus_program::{Level, say, usage};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
@@ -65,12 +65,9 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
     let stop = Arc::new(AtomicBool::new(false));
     framebus_program::on_interrupt(&stop)?;
     let kind = if settings.calm { "calm" } else { "storm" };
-    eprintln!(
-        "{kind} of {} on bus {}, seed {}; Ctrl-C ends it early, with a report",
-        humantime::format_duration(settings.time),
-        settings.bus,
-        settings.seed
-    );
+    let time = humantime::format_duration(settings.time);
+    let words = format!("{kind} of {time} on bus {}, seed {}", settings.bus, settings.seed);
+    say(Level::Note, format_args!("{words}; Ctrl-C ends it early, with a report"));
 
     let before = leaks::Before::look()?;
     let guard = guard::Guard::start(&settings)?;

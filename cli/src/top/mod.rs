@@ -36,7 +36,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use framebus::{Backend, StreamStatus, now_ns};
-use framebus_program::{Listing, list_each, unlisted};
+use framebus_program::{Level, Listing, list_each, say, unlisted};
 
 use look::Look;
 use probe::Probes;
@@ -75,15 +75,52 @@ struct Source {
     prefix: String,
 }
 
+/// What a look found.
+struct Looked {
+    look: Look,
+    /// The same as it was listed.
+    statuses: Vec<StreamStatus>,
+    /// Why there may be more.
+    unlisted: Vec<String>,
+}
+
 impl Source {
-    /// Looks at all streams that were asked for; also as they were listed.
-    fn look(&self) -> anyhow::Result<(Look, Vec<StreamStatus>)> {
+    /// Looks at all streams that were asked for.
+    ///
+    /// # Errors
+    /// Nothing at all can be listed.
+    fn look(&self) -> anyhow::Result<Looked> {
         let Listing { streams: mut statuses, mut failures } = list_each(&self.backends);
         if failures.len() == self.backends.len() {
             return Err(failures.remove(0));
         }
         statuses.retain(|stream| stream.name.to_string().starts_with(&self.prefix));
-        Ok((Look::new(now_ns(), &statuses), statuses))
+        let look = Look::new(now_ns(), &statuses);
+        Ok(Looked { look, statuses, unlisted: failures.iter().map(unlisted).collect() })
+    }
+}
+
+/// What is not seen of this machine, and was told.
+#[derive(Default)]
+struct Told {
+    /// At the last look.
+    unlisted: Vec<String>,
+    /// At some look there was something.
+    any: bool,
+}
+
+impl Told {
+    /// Says what was not said at the look before.
+    fn say(&mut self, unlisted: Vec<String>) {
+        let news = unlisted.iter().filter(|fault| !self.unlisted.contains(fault));
+        news.for_each(|fault| say(Level::Error, format_args!("error: {fault}")));
+        self.any |= !unlisted.is_empty();
+        self.unlisted = unlisted;
+    }
+
+    /// As `ls` has it.
+    fn exit_code(&self) -> u8 {
+        u8::from(self.any)
     }
 }
 
@@ -94,23 +131,18 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
         prefix: arguments.prefix.clone().unwrap_or_default(),
     };
     framebus_program::on_interrupt(&stop).context("can not catch Ctrl-C")?;
-    // Above the table, and once: what it does not show.
-    let failures = list_each(&source.backends).failures;
-    if failures.len() < source.backends.len() {
-        failures.iter().for_each(|failure| eprintln!("{}", unlisted(failure)));
-    }
     if arguments.once || arguments.json {
-        print(arguments, &source, &stop)?;
-    } else {
-        terminal::run(arguments, &source, &stop)?;
+        return print(arguments, &source, &stop);
     }
-    Ok(0)
+    terminal::run(arguments, &source, &stop).map(|()| 0)
 }
 
-/// Prints a look, or one after the other, until Ctrl-C.
-fn print(arguments: &Arguments, source: &Source, stop: &AtomicBool) -> anyhow::Result<()> {
-    let mut watch = Watch::default();
-    watch.take(source.look()?.0);
+/// Prints a look, or one after the other, until Ctrl-C. Returns the exit code.
+fn print(arguments: &Arguments, source: &Source, stop: &AtomicBool) -> anyhow::Result<u8> {
+    let (mut watch, mut told) = (Watch::default(), Told::default());
+    let Looked { look, unlisted, .. } = source.look()?;
+    told.say(unlisted);
+    watch.take(look);
     let mut ui = Ui::new(arguments.interval, arguments.sort);
     if arguments.probe {
         ui.probed = Probed::Shown;
@@ -123,11 +155,12 @@ fn print(arguments: &Arguments, source: &Source, stop: &AtomicBool) -> anyhow::R
         due = (due + arguments.interval).max(Instant::now());
         while let Some(left) = due.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
             if stop.load(Ordering::Relaxed) {
-                return Ok(());
+                return Ok(told.exit_code());
             }
             std::thread::sleep(left.min(Duration::from_millis(100)));
         }
-        let (look, statuses) = source.look()?;
+        let Looked { look, statuses, unlisted } = source.look()?;
+        told.say(unlisted);
         watch.take(look);
         probes.end_interval();
         watch.note(probes.readings());
@@ -136,12 +169,12 @@ fn print(arguments: &Arguments, source: &Source, stop: &AtomicBool) -> anyhow::R
             true => print::json(&mut out, &watch, &statuses)?,
             false if watch.streams.is_empty() => {
                 let (what, remedy) = framebus_program::no_streams(&source.prefix);
-                eprintln!("{what}; {remedy}");
+                say(Level::Note, format_args!("{what}; {remedy}"));
             }
             false => print::text(&mut out, &watch, &ui)?,
         }
         if arguments.once {
-            return Ok(());
+            return Ok(told.exit_code());
         }
         probes.follow(&ui.wanted(&watch));
     }
@@ -152,5 +185,34 @@ fn interval(text: &str) -> Result<Duration, String> {
     match (0.05..=3600.0).contains(&seconds) {
         true => Ok(Duration::from_secs_f64(seconds)),
         false => Err(format!("{text} s is out of range: expected 0.05 to 3600")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_backend_that_can_not_be_listed_hides_no_other_and_is_no_success() {
+        // A file is no directory.
+        let broken = Backend::File { directory: std::env::current_exe().unwrap() };
+        let source = |backends: &[&Backend]| Source {
+            backends: backends.iter().map(|&backend| backend.clone()).collect(),
+            prefix: format!("no-such-bus-{}/", std::process::id()),
+        };
+        let looked = source(&[&broken, &Backend::SysV]).look().unwrap();
+        assert!(looked.unlisted.len() == 1 && looked.statuses.is_empty(), "{:?}", looked.unlisted);
+        let mut told = Told::default();
+        told.say(looked.unlisted.clone());
+        told.say(Vec::new());
+        assert_eq!((told.exit_code(), told.unlisted.len()), (1, 0), "it is told again when it comes again");
+        assert!(source(&[&broken]).look().is_err());
+        let mut told = Told::default();
+        told.say(source(&[&Backend::SysV]).look().unwrap().unlisted);
+        assert_eq!(told.exit_code(), 0);
+        // What was told before the screen was drawn does not stand there for ever.
+        let news = "another".to_owned();
+        assert_eq!(terminal::news(&looked.unlisted, &[looked.unlisted[0].clone(), news.clone()]), Some(news));
+        assert_eq!(terminal::news(&looked.unlisted, &looked.unlisted), None);
     }
 }

@@ -17,7 +17,7 @@ use super::probe::Probes;
 use super::screen::{self, View};
 use super::ui::{Action, Probed, Ui};
 use super::watch::Watch;
-use super::{Arguments, Source};
+use super::{Arguments, Looked, Source, Told};
 
 /// Longest time until a signal is heeded.
 const SLICE: Duration = Duration::from_millis(200);
@@ -47,9 +47,11 @@ pub fn run(arguments: &Arguments, source: &Source, stop: &Arc<AtomicBool>) -> an
             ));
         }
     }
-    let mut watch = Watch::default();
+    let (mut watch, mut told) = (Watch::default(), Told::default());
     // What is wrong from the start is told before the screen is ours.
-    watch.take(source.look()?.0);
+    let Looked { look, unlisted, .. } = source.look()?;
+    told.say(unlisted);
+    watch.take(look);
     let mut ui = Ui::new(arguments.interval, arguments.sort);
     ui.settle(&watch);
     if arguments.probe {
@@ -92,9 +94,9 @@ pub fn run(arguments: &Arguments, source: &Source, stop: &Arc<AtomicBool>) -> an
         if !ui.paused && Instant::now() >= looked + ui.interval {
             looked = Instant::now();
             match source.look() {
-                Ok((look, _)) => {
+                Ok(Looked { look, unlisted, .. }) => {
                     watch.take(look);
-                    fault = None;
+                    fault = news(&told.unlisted, &unlisted);
                 }
                 Err(error) => fault = Some(format!("{error:#}")),
             }
@@ -105,6 +107,11 @@ pub fn run(arguments: &Arguments, source: &Source, stop: &Arc<AtomicBool>) -> an
         }
     }
     Ok(())
+}
+
+/// What can not be seen now, and was not told from the start.
+pub fn news(told: &[String], unlisted: &[String]) -> Option<String> {
+    unlisted.iter().find(|fault| !told.contains(fault)).cloned()
 }
 
 /// Waits for a key, or until the time is over; false: the terminal was closed. crossterm, which reads the keys, would look at a closed one

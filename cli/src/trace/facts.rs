@@ -9,7 +9,7 @@ use framebus::Fate;
 pub struct Facts {
     /// Frames that it is about.
     pub frames: Option<u64>,
-    /// How many frames the slowest reader was behind.
+    /// How many frames the slowest lossless subscriber was behind.
     pub behind: Option<u64>,
     /// How long a slot had been held.
     pub held_ns: Option<u64>,

@@ -53,8 +53,8 @@ pub struct Arguments {
     #[arg(long)]
     past: bool,
     /// Only these fates, with commas: held, unread (both: refused), late, abandoned, evicted, skipped, missed (both: lost),
-    /// all_held, too_old, too_many_skipped, stale (all three: violations), was_evicted, began, attached, left, gone, closed
-    /// (all five: comings).
+    /// all_held, too_old, too_many_skipped, stale (all three: violations), was_evicted, began, attached, left, died, gone,
+    /// closed (all six: comings).
     #[arg(long, value_name = "FATE,…", value_delimiter = ',', conflicts_with = "violations")]
     only: Vec<String>,
     /// Only where a contract was not kept.

@@ -42,7 +42,7 @@ fn a_backend_that_can_not_be_listed_is_told_and_hides_no_other() {
     let web = bus.serve_with(|settings| settings.scope.backends = vec![broken.clone(), Backend::SysV]);
     let reply = web.get("/api/streams");
     assert_eq!((reply.status, reply.json()[0]["stream"].as_str()), (200, Some(name.to_string().as_str())));
-    let words = format!("some streams are not shown: listing the streams of backend {broken}");
+    let words = format!("some streams can not be seen: listing the streams of backend {broken}");
     assert!(reply.header("x-framebus-unlisted").unwrap().contains(&words.to_lowercase()), "{reply:?}");
     assert!(web.get("/metrics").text().contains(&format!("stream=\"{}\"", name.stream())));
     assert_eq!(web.get(&format!("/snapshot/{name}.png")).status, 200);

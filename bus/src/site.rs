@@ -124,10 +124,17 @@ impl Site {
         }
     }
 
-    /// Removes what is left when leases and segments are gone.
+    /// Removes what is left when leases and segments have just been removed.
     pub(crate) fn clear(&self) {
         if let Site::File(directory) = self {
             directory.clear();
+        }
+    }
+
+    /// Removes what is left of a stream of which there are no leases and segments, where it can be nobody else's.
+    pub(crate) fn clear_bare(&self) {
+        if let Site::File(directory) = self {
+            directory.clear_bare();
         }
     }
 }

@@ -566,9 +566,9 @@ fn rm_without_force_leaves_what_somebody_reads_whatever_else_is_gone() {
         break_it(&stream);
         let said = rm_refuses(&stream);
         let pid = std::process::id();
-        assert!(said.contains(&format!("it is read by a subscriber (place 0, process {pid})")), "{test}: {said}");
-        keeps(&stream, "it is read by ");
-        assert!(!framebus::remove(&backend(), &stream.name, false).is_ok());
+        assert!(said.contains(&format!("it is read by unnamed (place 0, pid {pid})")), "{test}: {said}");
+        let kept = collect(&backend(), &stream.name, everything());
+        assert!(matches!(&kept, Err(KeepReason::Read(_))), "{test}: {kept:?}");
         drop((frame, subscriber));
         framebus::remove(&backend(), &stream.name, false).unwrap();
     }

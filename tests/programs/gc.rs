@@ -516,6 +516,20 @@ fn directories_that_a_killed_start_left_are_removed_where_they_can_be_nobody_els
 }
 
 #[test]
+fn what_a_living_process_has_just_created_is_kept() {
+    if backend() != Backend::SysV {
+        // Files are made under the lease alone.
+        return;
+    }
+    let stream = left("gc-living");
+    remove_frames(&stream);
+    blank(&stream, stream.name.key(), "frames");
+    keeps(&stream, &format!("it is empty, and process {} that created it may still be at work", std::process::id()));
+    // Its creator itself knows that it is not.
+    collect(&backend(), &stream.name, everything()).unwrap();
+}
+
+#[test]
 fn objects_without_a_key_are_not_even_looked_at() {
     // SAFETY: plain integers, and a zeroed buffer of plain data.
     let attached_at = |segment| unsafe {

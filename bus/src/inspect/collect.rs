@@ -96,7 +96,7 @@ pub struct CollectOptions {
 pub fn collect(backend: &Backend, name: &StreamName, options: CollectOptions) -> Result<(), KeepReason> {
     let site = Site::of(backend, name);
     let failed = || failed(name);
-    let look = Look { site: &site, name, persisted: options.persisted };
+    let look = Look { site: &site, name, persisted: options.persisted, patience_ms: 100 };
     let found = match site.find_leases().map_err(failed())? {
         FoundLeases::Leases(set) => Some(set),
         FoundLeases::None => None,
@@ -127,6 +127,7 @@ pub fn collect(backend: &Backend, name: &StreamName, options: CollectOptions) ->
         Err(Refused::Gone) => return Err(KeepReason::Nothing),
         Err(Refused::System(error)) => return Err(failed()(error)),
     };
+    let look = Look { patience_ms: UNDER_LEASE_MS, ..look };
     let collected = look.is_ours().and_then(|()| look.is_unused(Some(&set))).and_then(|()| {
         let frames = site.find(Part::Frames).map_err(failed())?;
         let named = frames.map(|frames| lifecycle::end(name, &frames)).transpose().map_err(failed())?;
@@ -155,10 +156,15 @@ pub fn collect_directory(orphan: &Orphan) -> Result<(), KeepReason> {
     }
 }
 
+/// How long to wait, under the publisher's lease, for each of two segments that somebody has just mapped, ms: a publisher that
+/// begins meanwhile waits for the lease a little longer than that, and is refused then.
+const UNDER_LEASE_MS: u32 = 20;
+
 struct Look<'a> {
     site: &'a Site,
     name: &'a StreamName,
     persisted: bool,
+    patience_ms: u32,
 }
 
 impl Look<'_> {
@@ -217,7 +223,7 @@ impl Look<'_> {
             if user != 0 && status.uid != user {
                 return Err(KeepReason::Foreign(status.uid));
             }
-            if !segment.is_unused().map_err(failed())? {
+            if !segment.is_unused(self.patience_ms).map_err(failed())? {
                 return Err(KeepReason::Mapped);
             }
         }

@@ -568,7 +568,8 @@ fn remove_places(stream: &TestStream) {
 
 #[test]
 fn rm_without_force_leaves_what_somebody_reads_whatever_else_is_gone() {
-    let break_it: [(&str, fn(&TestStream)); 3] = [
+    type Break = fn(&TestStream);
+    let break_it: [(&str, Break); 3] = [
         ("rm-frames", remove_frames),
         ("rm-places", remove_places),
         ("rm-unfinished", |stream| overwrite(stream, STATE, &1_u32.to_ne_bytes())),

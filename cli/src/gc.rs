@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use framebus::{Backend, KeepReason, Orphan, StreamName, Survey};
+use framebus::{Backend, CollectOptions, KeepReason, Orphan, StreamName, Survey};
 use framebus_program::{Level, Output, backends, orphan_json, say, survey_each, unlisted};
 use serde_json::{Value, json};
 
@@ -50,8 +50,10 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
     names.retain(|(name, _), _| name.to_string().starts_with(prefix));
     let failed = !failures.is_empty();
     let mut report = Report { arguments, output: Output::default(), failed, removed: 0, bytes: 0 };
+    let mut options = CollectOptions::default();
+    (options.persisted, options.dry_run) = (arguments.persisted, arguments.dry_run);
     for ((name, backend), bytes) in names {
-        let collected = framebus::collect(&backend, &name, arguments.persisted, arguments.dry_run);
+        let collected = framebus::collect(&backend, &name, options);
         report.stream(&name, &backend, bytes, collected);
     }
     if prefix.is_empty() {

@@ -145,7 +145,9 @@ impl Leftover {
 
 /// What removes what is left of a stream; `None`: somebody uses it, or may.
 fn way_out(backend: &Backend, name: &StreamName) -> Option<WayOut> {
-    match framebus::collect(backend, name, false, true) {
+    let mut options = CollectOptions::default();
+    options.dry_run = true;
+    match framebus::collect(backend, name, options) {
         Ok(()) => Some(WayOut::Collect),
         Err(KeepReason::Persists) => Some(WayOut::CollectPersisted),
         Err(KeepReason::Mapped) => Some(WayOut::Remove),

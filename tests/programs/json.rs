@@ -12,7 +12,7 @@ use std::time::Duration;
 use framebus::{Content, Publisher};
 use serde_json::Value;
 
-use crate::harness::{Running, TestStream, WATCHDOG, eventually, framebus, options};
+use crate::harness::{Running, TestStream, WATCHDOG, attach, eventually, framebus, options};
 
 /// A key of a table.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -227,6 +227,8 @@ const ROWS: &[Row] = &[
             let mut publisher = Publisher::open(&stream.name, &options(Content::Bytes { capacity: 64 })).unwrap();
             // More than is kept: the first ones are lost.
             (0..100).for_each(|_| publisher.count_late(1, Duration::from_millis(1)));
+            // Whom an event is about.
+            let _reader = attach(&stream.name).unwrap();
             let mut trace = framebus();
             trace.args(["trace", "--json", "--past", "--summary", "--for", "0.3", &stream.name.to_string()]);
             output(trace)

@@ -225,8 +225,7 @@ const ROWS: &[Row] = &[
         run: |_| {
             let stream = TestStream::new("json-trace");
             let mut publisher = Publisher::open(&stream.name, &options(Content::Bytes { capacity: 64 })).unwrap();
-            // More than is kept: the first ones are lost.
-            (0..100).for_each(|_| publisher.count_late(1, Duration::from_millis(1)));
+            publisher.count_late(1, Duration::from_millis(1));
             // Whom an event is about.
             let _reader = attach(&stream.name).unwrap();
             let mut trace = framebus();
@@ -240,7 +239,6 @@ const ROWS: &[Row] = &[
                 tables: &[("`trace`: event", 0)],
                 within: &[("by", SUBSCRIBER_OF_TRACE), ("culprits", SUBSCRIBER_OF_TRACE)],
             },
-            Kind { kind: "lost", with: "", tables: &[("`trace`: lost and summary", 0)], within: &[] },
             Kind {
                 kind: "summary",
                 with: "",

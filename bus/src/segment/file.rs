@@ -440,12 +440,12 @@ mod tests {
         let name = StreamName::new(&format!("test-{}-number", std::process::id()), "front").unwrap();
         let directory = StreamDirectory::of(&std::env::temp_dir(), &name);
         directory.prepare().unwrap();
-        let first = directory.create(Part::Frames, PAGE_BYTES, 0o600).unwrap();
+        let first = directory.create(Part::Frames, PAGE_BYTES, 0o600, None).unwrap();
         // As long as it is open, its number is nobody else's.
         let _mapping = first.attach_read().unwrap();
         std::fs::remove_file(first.path()).unwrap();
         assert!(first.remove().unwrap_err().is_gone());
-        let second = directory.create(Part::Frames, PAGE_BYTES, 0o600).unwrap();
+        let second = directory.create(Part::Frames, PAGE_BYTES, 0o600, None).unwrap();
         assert!(first.remove().unwrap_err().is_gone());
         assert_eq!(directory.find(Part::Frames).unwrap(), Some(second.clone()), "another one's stays");
         second.remove().unwrap();

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use framebus::{Backend, KeepReason, Orphan, OrphanKind, Stranger, StreamName, StreamStatus, Survey};
+use framebus::{Backend, CollectOptions, KeepReason, Orphan, OrphanKind, Stranger, StreamName, StreamStatus, Survey};
 
 use super::demand::Demand;
 
@@ -161,7 +161,9 @@ fn remains(demand: &Demand, streams: &[Stream], orphans: &[Orphan]) -> BTreeMap<
     let names = demand.streams.iter().map(|stream| &stream.name);
     let missing = names.filter(|name| !streams.iter().any(|stream| stream.name == **name));
     let found = missing.filter_map(|name| {
-        let reason = match framebus::collect(&Backend::SysV, name, true, true) {
+        let mut options = CollectOptions::default();
+        (options.persisted, options.dry_run) = (true, true);
+        let reason = match framebus::collect(&Backend::SysV, name, options) {
             Ok(()) | Err(KeepReason::Nothing | KeepReason::Published(_) | KeepReason::Read(_) | KeepReason::Mapped) => {
                 return Some((name.clone(), Remains::Ours));
             }

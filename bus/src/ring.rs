@@ -54,7 +54,8 @@ impl Ring<'_> {
             let words = &self.events[(number % len) as usize].0;
             let event = std::array::from_fn(|at| words[at].load(Relaxed));
             fence(Acquire);
-            if self.head.load(Relaxed) - number < len { each(event) } else { lost += 1 }
+            // Wrapping: who scribbles there may have taken the head back.
+            if self.head.load(Relaxed).wrapping_sub(number) < len { each(event) } else { lost += 1 }
         }
         (head, lost)
     }

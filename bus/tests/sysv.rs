@@ -32,6 +32,8 @@ mod sizes;
 mod stream;
 #[path = "both/threads.rs"]
 mod threads;
+#[path = "both/traces.rs"]
+mod traces;
 #[path = "both/waitset.rs"]
 mod waitset;
 

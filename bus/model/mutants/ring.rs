@@ -29,13 +29,16 @@ pub(crate) const FAULTS: &[Variant] = &[
     Variant {
         file: File::Ring,
         name: "an_event_that_is_being_overwritten_counts",
-        changes: &[("self.head.load(Relaxed) - number < len", "self.head.load(Relaxed) - number <= len")],
+        changes: &[(
+            "self.head.load(Relaxed).wrapping_sub(number) < len",
+            "self.head.load(Relaxed).wrapping_sub(number) <= len",
+        )],
         check: TOLD,
     },
     Variant {
         file: File::Ring,
         name: "an_event_is_not_confirmed",
-        changes: &[("self.head.load(Relaxed) - number < len", "true")],
+        changes: &[("self.head.load(Relaxed).wrapping_sub(number) < len", "true")],
         check: TOLD,
     },
 ];

@@ -103,16 +103,14 @@ impl Streams {
                 }
             };
             followed.fault = None;
-            // What was overwritten before we came is not asked for.
-            let lost = if !self.has_begun && since_ns > 0 { 0 } else { traced.lost };
             let events = traced.events.into_iter().map(Event::of).filter(|event| event.at_ns >= since_ns);
             told.extend(events.map(|event| Told {
                 stream: stream.clone(),
                 at_ns: event.at_ns,
                 what: What::Event(event),
             }));
-            if lost > 0 {
-                told.push(Told { stream: stream.clone(), at_ns: now_ns(), what: What::Lost(lost) });
+            if traced.lost > 0 {
+                told.push(Told { stream: stream.clone(), at_ns: now_ns(), what: What::Lost(traced.lost) });
             }
         }
         told.sort_by_key(|told| told.at_ns);

@@ -23,7 +23,7 @@ const MISTAKES: &str = "[bus]\nname = \"a b\"\nmode = 660\nbackend = \"shm\"\n[s
 /// For `attach` and `files`: of each stream, what a subscriber does, a frame with numbers of its own, a changed header,
 /// a takeover and a new epoch.
 pub fn sessions() -> Vec<Vec<u8>> {
-    let steps: [&[u8]; 8] = [
+    let steps: [&[u8]; 9] = [
         &[5, 0, 6, 7, 7, 8, 9],
         &[5, 3, 7, 3, 1, 0, 9, 1, 64, 0, 0, 0, 0, 0, 0, 0, 8, 4, 24, 3, 7, 9],
         &[5, 1, 4, 3, 6, 8, 4, 2, 6, 9],
@@ -31,6 +31,8 @@ pub fn sessions() -> Vec<Vec<u8>> {
         &[5, 0, 6, 13, 8, 14, 2, 14, 2, 6, 14, 7],
         &[5, 0, 6, 13, 4, 14, 2, 6, 8, 12, 7],
         &[15, 0, 0, 0, 0, 32, 0, 13, 0, 14, 2],
+        // The rings, between looks of a trace.
+        &[5, 0, 9, 1, 6, 0, 63, 3, 0, 60, 15, 9, 1, 0, 63, 0, 9, 1, 11, 9, 1],
         &[2, 16, 1, 8, 3, 0, 0, 0, 4, 0, 0, 0, 13, 8, 14, 2, 14, 2, 14, 2],
     ];
     (0..10).flat_map(|world| steps.map(|steps| [&[0xf0 | world], steps].concat())).collect()

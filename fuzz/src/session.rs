@@ -5,7 +5,7 @@ use std::hint::black_box;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Instant;
 
-use framebus::{Content, Frame, Publisher, StreamOptions, Subscriber, SubscriberOptions, Wait, list};
+use framebus::{Content, Frame, Publisher, StreamOptions, Subscriber, SubscriberOptions, Trace, Wait, list};
 
 use crate::input::Input;
 use crate::store::{Part, Store};
@@ -14,7 +14,7 @@ use crate::world::World;
 /// Where the fields of a header, the words and the records are, so that an input need not guess: part, offset, bytes.
 /// docs/layout.md names them.
 #[rustfmt::skip]
-const FIELDS: [(Part, usize, usize); 60] = {
+const FIELDS: [(Part, usize, usize); 68] = {
     use Part::{Frames as F, Places as P};
     [
         (F, 0, 8), (F, 8, 4), (F, 12, 4), (F, 16, 8), (F, 24, 8), (F, 40, 8), (F, 104, 8), (F, 168, 4), (F, 172, 4),
@@ -27,6 +27,8 @@ const FIELDS: [(Part, usize, usize); 60] = {
         (P, 0, 8), (P, 8, 4), (P, 12, 4), (P, 16, 8), (P, 32, 8), (P, 96, 8), (P, 160, 8), (P, 168, 4), (P, 172, 4),
         (P, 256, 4), (P, 264, 8), (P, 272, 4), (P, 276, 4), (P, 280, 4), (P, 512, 4), (P, 520, 8), (P, 528, 4),
         (P, 532, 4), (P, 424, 4), (P, 432, 8),
+        // Rings: number of events, time and kind of the first one, of the publisher and of the first place; when that was taken, its pid.
+        (F, 1920, 8), (F, 1984, 8), (F, 1992, 8), (P, 4392, 8), (P, 4416, 8), (P, 4424, 8), (P, 424, 8), (P, 432, 4),
     ]
 };
 
@@ -47,6 +49,8 @@ struct Session<'a, S> {
     subscriber: Option<Subscriber>,
     frames: Vec<Frame>,
     publisher: Option<Publisher>,
+    /// Looks on from outside.
+    trace: Option<Trace>,
     /// Steps that cost much: at most one of each.
     may_list: bool,
     may_open: bool,
@@ -60,7 +64,8 @@ pub fn run<S: Store>(worlds: &mut [World<S>], data: &[u8]) {
     // What lists all streams of the machine depends on others, and takes as long as they have streams.
     let may_list = RUNS.fetch_add(1, Relaxed).is_multiple_of(RUNS_A_LIST);
     let (subscriber, frames, publisher, may_open) = (None, Vec::new(), None, first >> 4 == 15);
-    let mut session = Session { world, subscriber, frames, publisher, may_list, may_open };
+    let trace = None;
+    let mut session = Session { world, subscriber, frames, publisher, trace, may_list, may_open };
     for _ in 0..MOST_STEPS {
         if input.is_empty() {
             break;
@@ -74,8 +79,9 @@ pub fn run<S: Store>(worlds: &mut [World<S>], data: &[u8]) {
     session.take(Subscriber::latest);
     session.take(Subscriber::next);
     session.look();
-    let Session { world, subscriber, frames, publisher, .. } = session;
-    drop((frames, subscriber, publisher));
+    session.trace();
+    let Session { world, subscriber, frames, publisher, trace, .. } = session;
+    drop((frames, subscriber, publisher, trace));
     world.restore();
 }
 
@@ -95,6 +101,7 @@ impl<S: Store> Session<'_, S> {
             6 => self.take(Subscriber::latest),
             7 => self.take(Subscriber::next),
             8 => self.wait(),
+            9 if input.u8() & 1 != 0 => self.trace(),
             9 => self.look(),
             10 if !self.frames.is_empty() => drop(self.frames.remove(input.below(self.frames.len()))),
             11 => self.subscriber = None,
@@ -173,6 +180,7 @@ impl<S: Store> Session<'_, S> {
         let part = if input.u8() & 1 == 0 { Part::Frames } else { Part::Places };
         let (offset, len, byte) = (input.below(8192), input.below(8193), input.u8());
         if byte == 1 {
+            self.trace = None;
             let unused = self.subscriber.is_none() && self.frames.is_empty() && self.publisher.is_none();
             if let Some(store) = self.world.store.as_mut().filter(|_| unused) {
                 store.resize(part, offset * 8 + len % 8);
@@ -225,6 +233,17 @@ impl<S: Store> Session<'_, S> {
         }
     }
 
+    fn trace(&mut self) {
+        let (backend, name) = (&self.world.backend, &self.world.name);
+        match self.trace.get_or_insert_with(|| Trace::open(backend, name)).poll() {
+            Ok(traced) => {
+                assert!(traced.events.len() < 1000, "no more than the rings have room for");
+                traced.events.iter().for_each(|line| say(&line.event.fate));
+            }
+            Err(error) => say(error),
+        }
+    }
+
     fn list(&mut self) {
         if std::mem::take(&mut self.may_list) {
             black_box(list(&self.world.backend).expect("the kernel's table"));
@@ -237,7 +256,7 @@ impl<S: Store> Session<'_, S> {
         }
         // A publisher that finds a blank segment waits a while for those to go who use it: do not make it wait.
         if self.world.has_blank() {
-            (self.subscriber, self.frames) = (None, Vec::new());
+            (self.subscriber, self.frames, self.trace) = (None, Vec::new(), None);
         }
         (self.world.store, self.world.published) = (None, true);
         match Publisher::open(&self.world.name, &other(self.world.options(), how)) {

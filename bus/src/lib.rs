@@ -103,8 +103,8 @@ pub use geometry::{Geometry, MAX_HISTORY};
 pub use histogram::Histogram;
 pub use image_view::ImageView;
 pub use inspect::{
-    KeepReason, Orphan, OrphanKind, StreamStatus, SubscriberStatus, Survey, Unreadable, collect, collect_directory,
-    list, remove, remove_published, survey,
+    CollectOptions, KeepReason, Orphan, OrphanKind, StreamStatus, SubscriberStatus, Survey, Unreadable, collect,
+    collect_directory, list, remove, remove_published, survey,
 };
 pub use layout::{FrameInfo, MAX_HELD, MAX_SLOTS, MAX_SUBSCRIBERS, USER_BYTES, UserBytes};
 pub use memory::FramesMemory;

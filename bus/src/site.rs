@@ -124,10 +124,17 @@ impl Site {
         }
     }
 
-    /// Removes what is left when leases and segments are gone.
+    /// Removes what is left when leases and segments have just been removed.
     pub(crate) fn clear(&self) {
         if let Site::File(directory) = self {
             directory.clear();
+        }
+    }
+
+    /// Removes what is left of a stream of which there are no leases and segments, where it can be nobody else's.
+    pub(crate) fn clear_bare(&self) {
+        if let Site::File(directory) = self {
+            directory.clear_bare();
         }
     }
 }
@@ -179,9 +186,9 @@ impl Segment {
     }
 
     /// Whether it is certain that no process has it mapped. Who only looks has it for a moment, so it is asked for
-    /// again for a tenth of a second.
-    pub(crate) fn is_unused(&self) -> Result<bool, CallError> {
-        for _ in 0..100 {
+    /// again for about so many ms.
+    pub(crate) fn is_unused(&self, patience_ms: u32) -> Result<bool, CallError> {
+        for _ in 0..patience_ms {
             let unused = match self {
                 Segment::SysV(id) => sysv::status(*id)?.attached == 0,
                 Segment::File(file) => file.is_unused()?,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 
-use framebus::{Backend, KeepReason, Orphan, StreamName, Survey};
+use framebus::{Backend, CollectOptions, KeepReason, Orphan, StreamName, Survey};
 use framebus_program::{backends, orphan_json, survey};
 use serde_json::json;
 
@@ -47,8 +47,10 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
     }
     names.retain(|(name, _), _| name.to_string().starts_with(prefix));
     let mut report = Report { arguments, failed: false, removed: 0, bytes: 0 };
+    let mut options = CollectOptions::default();
+    (options.persisted, options.dry_run) = (arguments.persisted, arguments.dry_run);
     for ((name, backend), bytes) in names {
-        let collected = framebus::collect(&backend, &name, arguments.persisted, arguments.dry_run);
+        let collected = framebus::collect(&backend, &name, options);
         report.stream(&name, &backend, bytes, collected)?;
     }
     if prefix.is_empty() {

@@ -7,7 +7,7 @@
 //! * nobody reads it: no place's lease is held (a subscriber's lives as long as its last frame);
 //! * nobody has it mapped, with a lease or without one, as observers do: the kernel counts a segment's attachments, and gives
 //!   a lease for writing on no file that somebody has open or mapped;
-//! * it is ours: see `survey`.
+//! * it is ours: see `survey`, and `ours`.
 //!
 //! Who attaches between look and removal is told that the stream is closed, and waits for the next one.
 
@@ -16,7 +16,6 @@ use std::path::Path;
 use crate::backend::Backend;
 use crate::call::CallError;
 use crate::error::{PlaceHolder, Stranger, SystemError, list_holders, pid_text};
-use crate::layout::MAX_SUBSCRIBERS;
 use crate::lease::{Holder, LeaseSet, Refused};
 use crate::lifecycle;
 use crate::name::StreamName;
@@ -26,8 +25,9 @@ use crate::segment::Part;
 use crate::site::{FoundLeases, Site};
 use crate::sync::Ordering::Relaxed;
 
+use super::ours::{self, Proof};
 use super::remove::make_leases;
-use super::{Orphan, subscribers};
+use super::{Orphan, place_holders, subscribers};
 
 /// Why something was not collected.
 #[derive(Debug, thiserror::Error)]
@@ -74,16 +74,29 @@ fn failed(name: &StreamName) -> impl FnOnce(CallError) -> KeepReason {
     }
 }
 
-/// Removes what there is of a stream where provably nobody uses it; with `dry`, only says whether it would.
+/// What [`collect`] does.
 ///
-/// One that its publisher was to leave there stays, unless it is `persisted` ones that are wanted.
+/// ```
+/// let mut options = framebus::CollectOptions::default();
+/// options.dry_run = true;
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CollectOptions {
+    /// Also what its publisher was to leave there (`persist`).
+    pub persisted: bool,
+    /// Only says whether it would be removed.
+    pub dry_run: bool,
+}
+
+/// Removes what there is of a stream, where it is provably framebus's and provably nobody uses it.
 ///
 /// # Errors
 /// [`KeepReason`]; nothing was removed then.
-pub fn collect(backend: &Backend, name: &StreamName, persisted: bool, dry: bool) -> Result<(), KeepReason> {
+pub fn collect(backend: &Backend, name: &StreamName, options: CollectOptions) -> Result<(), KeepReason> {
     let site = Site::of(backend, name);
     let failed = || failed(name);
-    let look = Look { site: &site, name, persisted };
+    let look = Look { site: &site, name, persisted: options.persisted, patience_ms: 100 };
     let found = match site.find_leases().map_err(failed())? {
         FoundLeases::Leases(set) => Some(set),
         FoundLeases::None => None,
@@ -92,15 +105,17 @@ pub fn collect(backend: &Backend, name: &StreamName, persisted: bool, dry: bool)
     if let Some(set) = found.as_ref().filter(|set| set.is_held(Holder::Publisher)) {
         return Err(KeepReason::Published(set.holder_pid(Holder::Publisher)));
     }
+    // Before the lease is claimed, which writes into a file.
+    look.is_ours()?;
     look.is_unused(found.as_ref())?;
-    if dry {
+    if options.dry_run {
         return Ok(());
     }
     let (set, made) = match found {
         Some(set) => (set, false),
         None => match make_leases(&site, name) {
             Ok(Some(set)) => (set, true),
-            // Directories alone, which are gone now.
+            // Directories alone, which are gone now, or somebody else was faster.
             Ok(None) => return Ok(()),
             Err(crate::RemoveError::System(error)) => return Err(error.into()),
             Err(_) => return Err(KeepReason::Unproven),
@@ -112,7 +127,8 @@ pub fn collect(backend: &Backend, name: &StreamName, persisted: bool, dry: bool)
         Err(Refused::Gone) => return Err(KeepReason::Nothing),
         Err(Refused::System(error)) => return Err(failed()(error)),
     };
-    let collected = look.is_unused(Some(&set)).and_then(|()| {
+    let look = Look { patience_ms: UNDER_LEASE_MS, ..look };
+    let collected = look.is_ours().and_then(|()| look.is_unused(Some(&set))).and_then(|()| {
         let frames = site.find(Part::Frames).map_err(failed())?;
         let named = frames.map(|frames| lifecycle::end(name, &frames)).transpose().map_err(failed())?;
         lifecycle::remove_rest(&site, name, named.flatten()).map_err(failed())
@@ -140,13 +156,27 @@ pub fn collect_directory(orphan: &Orphan) -> Result<(), KeepReason> {
     }
 }
 
+/// How long to wait, under the publisher's lease, for each of two segments that somebody has just mapped, ms: a publisher that
+/// begins meanwhile waits for the lease a little longer than that, and is refused then.
+const UNDER_LEASE_MS: u32 = 20;
+
 struct Look<'a> {
     site: &'a Site,
     name: &'a StreamName,
     persisted: bool,
+    patience_ms: u32,
 }
 
 impl Look<'_> {
+    fn is_ours(&self) -> Result<(), KeepReason> {
+        match ours::proof(self.site, self.name).map_err(failed(self.name))? {
+            Proof::Ours => Ok(()),
+            Proof::Nothing => Err(KeepReason::Nothing),
+            Proof::None => Err(KeepReason::Unproven),
+            Proof::Foreign => Err(KeepReason::Stranger(Stranger::Foreign)),
+        }
+    }
+
     /// Whether nobody uses any part of the stream. Of who publishes it, it is not asked here.
     fn is_unused(&self, set: Option<&LeaseSet>) -> Result<(), KeepReason> {
         let failed = || failed(self.name);
@@ -181,16 +211,7 @@ impl Look<'_> {
             if !set.exists() {
                 return Err(KeepReason::Nothing);
             }
-            let dropped = set.dropped_places();
-            // Also a place that no header knows of, and one of a stream whose places are gone.
-            let held = (0..MAX_SUBSCRIBERS as usize).filter(|place| !dropped.contains(*place));
-            let holder = |place| PlaceHolder {
-                place,
-                pid: set.holder_pid(Holder::Place(place)),
-                label: String::new(),
-                held_ns: None,
-            };
-            let holders: Vec<_> = held.map(holder).collect();
+            let holders = place_holders(set);
             if !holders.is_empty() {
                 return Err(KeepReason::Read(holders));
             }
@@ -202,7 +223,7 @@ impl Look<'_> {
             if user != 0 && status.uid != user {
                 return Err(KeepReason::Foreign(status.uid));
             }
-            if !segment.is_unused().map_err(failed())? {
+            if !segment.is_unused(self.patience_ms).map_err(failed())? {
                 return Err(KeepReason::Mapped);
             }
         }

@@ -4,16 +4,18 @@
 //!
 //! ```text
 //! mod     a stream as it is: who publishes, who reads, and who died at it
+//! ours    what proves that something is framebus's, and not another program's
 //! survey  all that is of framebus, streams and what crashed runs left of them; and what may be
 //! remove  a stream that is named, also by force
 //! collect what provably nobody uses
 //! ```
 
 mod collect;
+mod ours;
 mod remove;
 mod survey;
 
-pub use collect::{KeepReason, collect, collect_directory};
+pub use collect::{CollectOptions, KeepReason, collect, collect_directory};
 pub use remove::{remove, remove_published};
 pub use survey::{Orphan, OrphanKind, Survey, Unreadable, survey};
 
@@ -25,7 +27,7 @@ use crate::contract::{Contract, Violations};
 use crate::error::{PlaceHolder, SystemError};
 use crate::geometry::Geometry;
 use crate::histogram::Histogram;
-use crate::layout::{FRAMES_MAGIC, FramesHeader, state};
+use crate::layout::{FRAMES_MAGIC, FramesHeader, MAX_SUBSCRIBERS, state};
 use crate::lease::{Holder, LeaseSet};
 use crate::name::StreamName;
 use crate::options::{Content, Rate};
@@ -210,6 +212,16 @@ fn describe(
         dead_subscribers,
         name,
     }
+}
+
+/// Whose leases of places are held, whatever stands in the segments: also of a place that no header knows of, and where the
+/// places are gone.
+fn place_holders(set: &LeaseSet) -> Vec<PlaceHolder> {
+    let dropped = set.dropped_places();
+    let held = (0..MAX_SUBSCRIBERS as usize).filter(|place| !dropped.contains(*place));
+    let holder =
+        |place| PlaceHolder { place, pid: set.holder_pid(Holder::Place(place)), label: String::new(), held_ns: None };
+    held.map(holder).collect()
 }
 
 /// Who reads it, and who died reading it.

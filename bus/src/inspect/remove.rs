@@ -10,7 +10,8 @@ use crate::region::{self, Found, FramesView};
 use crate::segment::Part;
 use crate::site::{FoundLeases, Segment, Site};
 
-use super::subscribers;
+use super::ours::{self, Proof};
+use super::{place_holders, subscribers};
 
 /// Removes a stream that nobody publishes: what crashed runs and `persist` leave.
 ///
@@ -23,6 +24,12 @@ pub fn remove(backend: &Backend, name: &StreamName, force: bool) -> Result<(), R
     let failed = || CallError::at(format!("removing stream {name}"));
     let not_found = || RemoveError::NotFound { stream: name.clone() };
     let site = Site::of(backend, name);
+    // The file of leases is written into when they are claimed, so it is looked at before.
+    if matches!(site, Site::File(_)) && ours::proof(&site, name).map_err(failed())? == Proof::Foreign {
+        let frames = site.find(Part::Frames).map_err(failed())?;
+        let object = frames.map_or_else(|| site.describe_leases(), |frames| site.describe(&frames, Part::Frames));
+        return Err(RemoveError::Stranger { stream: name.clone(), object, stranger: Stranger::Foreign });
+    }
     let (set, robbed) = match site.find_leases().map_err(failed())? {
         FoundLeases::Leases(set) => (set, false),
         _ => match make_leases(&site, name)? {
@@ -68,7 +75,8 @@ pub fn remove_published(backend: &Backend, name: &StreamName) -> Result<Option<u
         return remove(backend, name, true).map(|()| None);
     };
     let pid = set.holder_pid(Holder::Publisher);
-    // All that goes is found beforehand, and is removed by its number: what another publisher begins meanwhile is not ours.
+    // All that goes is found beforehand, and is removed by its number (of a file, the number is compared directly before): what
+    // another publisher begins meanwhile is not ours.
     let frames = site.find(Part::Frames).map_err(failed())?;
     let Some(frames) = frames else { return Err(RemoveError::NotFound { stream: name.clone() }) };
     let look = frames.attach_read().map_err(failed())?;
@@ -115,7 +123,7 @@ pub(super) fn make_leases(site: &Site, name: &StreamName) -> Result<Option<Lease
     let mut parts = [Part::Frames, Part::Places, Part::Trial].into_iter();
     if !parts.try_fold(false, |any, part| Ok(any | site.find(part)?.is_some())).map_err(failed())? {
         // Directories, perhaps, of a publisher that was killed before it had leases.
-        site.clear();
+        site.clear_bare();
         return Ok(None);
     }
     match site.open_leases(0o600).map_err(failed())? {
@@ -139,20 +147,31 @@ fn remove_segments(
     robbed: bool,
 ) -> Result<(), RemoveError> {
     let failed = || CallError::at(format!("removing stream {name}"));
-    let mut named = None;
-    if let Some(frames) = site.find(Part::Frames).map_err(failed())? {
-        check_ours(site, name, &frames)?;
-        // Of files it is not known who maps them.
-        let unused = || Ok(matches!(frames, Segment::SysV(_)) && frames.status()?.attached == 0);
-        if robbed && !force && !unused().map_err(failed())? {
-            return Err(RemoveError::Unknown { stream: name.clone() });
+    let frames = site.find(Part::Frames).map_err(failed())?;
+    if let Some(frames) = &frames {
+        check_ours(site, name, frames)?;
+    }
+    if !force {
+        if robbed {
+            let places = site.find(Part::Places).map_err(failed())?;
+            for segment in frames.iter().chain(&places) {
+                // Of files it is not known who maps them.
+                let unused = || Ok(matches!(segment, Segment::SysV(_)) && segment.status()?.attached == 0);
+                if !unused().map_err(failed())? {
+                    return Err(RemoveError::Unknown { stream: name.clone() });
+                }
+            }
         }
-        let holders = if force { Vec::new() } else { readers(site, name, &frames, set) };
+        // With their labels, where frames and places can be read; whoever holds a lease reads in any case.
+        let mut holders = frames.as_ref().map_or_else(Vec::new, |frames| readers(site, name, frames, set));
+        if holders.is_empty() {
+            holders = place_holders(set);
+        }
         if !holders.is_empty() {
             return Err(RemoveError::Reading { stream: name.clone(), holders });
         }
-        named = lifecycle::end(name, &frames).map_err(failed())?;
     }
+    let named = frames.map(|frames| lifecycle::end(name, &frames)).transpose().map_err(failed())?.flatten();
     Ok(lifecycle::remove_rest(site, name, named).map_err(failed())?)
 }
 

@@ -1,11 +1,12 @@
 //! All that is of framebus on this machine: streams, what crashed runs left of some, and what can not be told.
 //!
 //! What proves that something is ours: a segment bears our magic, and the name whose key it has; or it is empty, and has a key
-//! of a name that another object proves. A file or directory stands where a stream's is, and nothing else is beside it.
+//! of a name that another object proves. Of files and directories, `ours` says it.
 //! A semaphore set bears no mark: where nothing else is there of its stream, it has 256 semaphores like ours, and a key
 //! that is somebody's hash. So does an empty segment under the same key. Such are named, and never touched.
 
 use std::collections::{BTreeSet, HashMap};
+use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -19,10 +20,11 @@ use crate::name::StreamName;
 use crate::process;
 use crate::region::{self, Found};
 use crate::segment::Part;
-use crate::segment::file::StreamDirectory;
+use crate::segment::file::{StreamDirectory, is_home};
 use crate::segment::sysv;
 use crate::site::{FoundLeases, Row, Segment, Site};
 
+use super::ours::{self, Proof};
 use super::{StreamStatus, describe};
 
 /// What is there of framebus.
@@ -49,7 +51,8 @@ pub enum OrphanKind {
     Trial,
     /// Leases of a stream of which there is nothing else.
     Leases,
-    /// A directory of a stream or bus with nothing in it.
+    /// A directory of a stream or bus with nothing in it; only in [`DEFAULT_DIRECTORY`](crate::DEFAULT_DIRECTORY) it is proven
+    /// to be one.
     Directory,
     /// Frames whose header does not fit their segment.
     Damaged,
@@ -231,68 +234,87 @@ impl<'a> Look<'a> {
             let _ = self.directory(name, &stream);
         }
         for (path, status) in StreamDirectory::empty_buses(directory)? {
-            self.survey.orphans.push(Orphan {
-                kind: OrphanKind::Directory,
-                name: None,
-                backend: self.backend.clone(),
-                object: format!("a directory {}", path.display()),
-                bytes: 0,
-                uid: status.uid(),
-                gid: status.gid(),
-                mode: status.mode() & 0o7777,
-                creator: None,
-                remedy: "framebus gc".to_owned(),
-                directory: Some(path),
-            });
+            let (remedy, ours) = match is_home(directory) {
+                true => ("framebus gc".to_owned(), Some(path.clone())),
+                false => (format!("rmdir {}", path.display()), None),
+            };
+            self.place(OrphanKind::Directory, None, &path, &status, remedy, ours);
         }
         Ok(self.survey)
     }
 
     fn directory(&mut self, name: StreamName, stream: &StreamDirectory) -> Result<(), CallError> {
-        let entries = stream.entries()?;
-        if entries.iter().any(|entry| !["frames", "places", "new", "lock"].contains(&entry.as_str())) {
+        if stream.has_others()? {
             // Somebody else's, or somebody's who uses ours.
             return Ok(());
         }
         let row = |part| stream.row(part, name.clone());
-        let mut whole = false;
-        if let Some(frames) = row(Part::Frames)? {
-            whole = true;
-            match self.look_at(&frames, Some(&name)) {
+        let (frames, places, trial) = (row(Part::Frames)?, row(Part::Places)?, row(Part::Trial)?);
+        let mut left = Vec::new();
+        if let Some(frames) = &frames {
+            match self.look_at(frames, Some(&name)) {
                 Seen::Known(_) => {}
-                Seen::Closed => self.closed(&frames, Some(&name)),
-                Seen::Unfinished(_) | Seen::Blank => self.orphan(OrphanKind::Unfinished, &name, &frames),
+                Seen::Closed => self.closed(frames, Some(&name)),
+                Seen::Unfinished(_) | Seen::Blank => left.push((OrphanKind::Unfinished, frames)),
                 Seen::Places(_) | Seen::Foreign => return Ok(()),
             }
-        } else if let Some(places) = row(Part::Places)? {
-            whole = true;
-            self.orphan(OrphanKind::Places, &name, &places);
+        } else {
+            left.extend(places.iter().map(|places| (OrphanKind::Places, places)));
         }
-        if let Some(trial) = row(Part::Trial)? {
-            self.orphan(OrphanKind::Trial, &name, &trial);
-        } else if !whole {
-            let kind = if entries.is_empty() { OrphanKind::Directory } else { OrphanKind::Leases };
-            let path = if entries.is_empty() { stream.path().to_owned() } else { stream.lock_path() };
+        left.extend(trial.iter().map(|trial| (OrphanKind::Trial, trial)));
+        if frames.is_some() && left.is_empty() {
+            return Ok(());
+        }
+        let is_ours = match ours::proof(&Site::File(stream.clone()), &name)? {
+            Proof::Ours => true,
+            Proof::None if stream.has_our_rights() => false,
+            _ => return Ok(()),
+        };
+        if self.is_at_work(&name) {
+            return Ok(());
+        }
+        let (by_name, remedy) = (is_ours.then_some(&name), format!("framebus gc {name}"));
+        for &(kind, row) in &left {
+            let remedy = if is_ours { remedy.clone() } else { by_hand(row) };
+            self.add(kind, by_name, row, remedy);
+        }
+        if left.is_empty() {
+            let is_bare = stream.entries()?.is_empty();
+            let (kind, path, command) = match is_bare {
+                true => (OrphanKind::Directory, stream.path().to_owned(), "rmdir"),
+                false => (OrphanKind::Leases, stream.lock_path(), "rm"),
+            };
             let status = std::fs::symlink_metadata(&path).map_err(|source| CallError { call: "stat", source })?;
-            let what = if entries.is_empty() { "a directory" } else { "a file" };
-            // As for segments; but this one is none.
-            if !self.is_at_work(&name) {
-                self.survey.orphans.push(Orphan {
-                    kind,
-                    remedy: format!("framebus gc {name}"),
-                    name: Some(name),
-                    backend: self.backend.clone(),
-                    object: format!("{what} {}", path.display()),
-                    bytes: 0,
-                    uid: status.uid(),
-                    gid: status.gid(),
-                    mode: status.mode() & 0o7777,
-                    creator: None,
-                    directory: None,
-                });
-            }
+            let remedy = if is_ours { remedy } else { format!("{command} {}", path.display()) };
+            self.place(kind, by_name, &path, &status, remedy, None);
         }
         Ok(())
+    }
+
+    /// Adds what is no segment: a directory, or a file of leases.
+    fn place(
+        &mut self,
+        kind: OrphanKind,
+        name: Option<&StreamName>,
+        path: &Path,
+        status: &Metadata,
+        remedy: String,
+        directory: Option<PathBuf>,
+    ) {
+        let what = if status.is_dir() { "a directory" } else { "a file" };
+        self.survey.orphans.push(Orphan {
+            kind,
+            name: name.cloned(),
+            backend: self.backend.clone(),
+            object: format!("{what} {}", path.display()),
+            bytes: 0,
+            uid: status.uid(),
+            gid: status.gid(),
+            mode: status.mode() & 0o7777,
+            creator: None,
+            remedy,
+            directory,
+        });
     }
 
     /// Looks into a segment; of a file, `place` says whose it must be.

@@ -18,7 +18,7 @@ use std::sync::{Arc, Once};
 
 use super::{Holder, LEASES, Refused};
 use crate::call::{CallError, call, check};
-use crate::segment::file::{StreamDirectory, number_of, open_number, set_access};
+use crate::segment::file::{StreamDirectory, number_of, open_number, set_access, unlink_number};
 use crate::slots::PlaceSet;
 
 /// A stream's file of leases.
@@ -68,6 +68,49 @@ impl LockFile {
             Err(error) if matches!(error.errno(), Some(libc::ENOENT | libc::ESTALE)) => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// What stands where a stream's leases are. Nothing is changed.
+    pub(crate) fn look(directory: &StreamDirectory) -> Result<LockLook, CallError> {
+        let path = directory.lock_path();
+        let status = match call("stat", || std::fs::symlink_metadata(&path)) {
+            Ok(status) => status,
+            Err(error) if matches!(error.errno(), Some(libc::ENOENT | libc::ENOTDIR)) => return Ok(LockLook::None),
+            Err(error) => return Err(error),
+        };
+        let most = (LEASES * CLAIMANT_BYTES) as u64;
+        if !status.is_file() || status.len() > most || status.len() % CLAIMANT_BYTES as u64 != 0 {
+            return Ok(LockLook::Foreign);
+        }
+        let (file, _) = match open_number(&path, number_of(&status), false) {
+            Ok(opened) => opened,
+            Err(error) if error.is_gone() => return Ok(LockLook::None),
+            Err(error) => return Err(error),
+        };
+        let mut bytes = vec![0; status.len() as usize];
+        if let Err(error) = call("read", || file.read_exact_at(&mut bytes, 0)) {
+            // Who is truncating it is none of us.
+            return if error.source.kind() == io::ErrorKind::UnexpectedEof {
+                Ok(LockLook::Foreign)
+            } else {
+                Err(error)
+            };
+        }
+        let claimants = bytes.chunks_exact(CLAIMANT_BYTES).map(|word| {
+            let word = u64::from_ne_bytes(word.try_into().unwrap_or_default());
+            ((word >> 32) as u32, word as u32)
+        });
+        let mut marked = false;
+        for (namespace, pid) in claimants {
+            match (namespace, pid) {
+                (0, 0) => {}
+                // Without /proc, a namespace has no number; but so may anybody write his own.
+                (0, 1..=MOST_PID) => {}
+                (FIRST_PID_NAMESPACE.., 1..=MOST_PID) => marked = true,
+                _ => return Ok(LockLook::Foreign),
+            }
+        }
+        Ok(if marked { LockLook::Marked } else { LockLook::Unmarked })
     }
 
     pub(crate) fn number(&self) -> i32 {
@@ -164,15 +207,33 @@ impl LockFile {
     }
 
     pub(crate) fn remove(&self) -> Result<(), CallError> {
-        call("unlink", || std::fs::remove_file(&self.path))
+        unlink_number(&self.path, self.number)
     }
 }
 
-/// `PROC_PID_INIT_INO` of the kernel (include/linux/proc_ns.h).
+/// What a file of leases looks like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LockLook {
+    None,
+    /// It says who claimed what, as no other program's file does.
+    Marked,
+    /// Nobody has claimed anything so far; or it is somebody else's: many programs have an empty `lock`.
+    Unmarked,
+    /// Something else stands in it.
+    Foreign,
+}
+
+/// `PROC_PID_INIT_INO` of the kernel (include/linux/proc_ns.h). Those of all other PID namespaces are greater.
 const FIRST_PID_NAMESPACE: u32 = 0xeffffffc;
 
+/// `PID_MAX_LIMIT` of the kernel (include/linux/threads.h).
+const MOST_PID: u32 = 1 << 22;
+
+/// What says who claimed a lease.
+const CLAIMANT_BYTES: usize = 8;
+
 fn claimant_offset(holder: Holder) -> u64 {
-    u64::from(holder.index()) * 8
+    u64::from(holder.index()) * CLAIMANT_BYTES as u64
 }
 
 /// The number of this process's PID namespace (namespaces(7)); 0 where it is not known.

@@ -14,6 +14,7 @@ use std::ptr::NonNull;
 use memmap2::MmapOptions;
 
 use super::{Kind, Mapping, Part, ReadMapping, SegmentStatus, WriteMapping, free_huge_address};
+use crate::backend::DEFAULT_DIRECTORY;
 use crate::call::{CallError, call, check};
 use crate::layout::PAGE_BYTES;
 use crate::name::StreamName;
@@ -29,6 +30,9 @@ const F_SETSIG: libc::c_int = 10;
 
 /// Everybody may make buses and streams, and only remove what is his own, as in `/tmp`.
 const SHARED_DIRECTORY: u32 = 0o1777;
+
+/// A stream's is its publisher's.
+const STREAM_DIRECTORY: u32 = 0o755;
 
 /// The directory of a stream.
 #[derive(Clone, Debug)]
@@ -67,18 +71,44 @@ impl StreamDirectory {
                 call("chmod", || std::fs::set_permissions(shared, rights.clone()))?;
             }
         }
-        if make_directory(&self.path, 0o755)? {
-            call("chmod", || std::fs::set_permissions(&self.path, std::fs::Permissions::from_mode(0o755)))?;
+        if make_directory(&self.path, STREAM_DIRECTORY)? {
+            let rights = std::fs::Permissions::from_mode(STREAM_DIRECTORY);
+            call("chmod", || std::fs::set_permissions(&self.path, rights.clone()))?;
         }
         Ok(())
     }
 
-    /// Removes the directories of stream and bus, where nothing is in them.
+    /// Removes the directories of stream and bus, where nothing is in them any more: of a stream whose files were just removed.
+    /// The bus's may be one that somebody has made for his streams: it stays, unless it looks like those that we make.
     pub(crate) fn clear(&self) {
-        let _ = call("unlink", || std::fs::remove_file(self.part(Part::Trial)));
-        for directory in self.path.ancestors().take(2) {
-            let _ = call("rmdir", || std::fs::remove_dir(directory));
+        let _ = call("rmdir", || std::fs::remove_dir(&self.path));
+        let Some(bus) = self.path.parent() else { return };
+        // The umask may have taken rights away from one whose maker was killed at it.
+        if call("stat", || std::fs::symlink_metadata(bus)).is_ok_and(|status| status.mode() & libc::S_ISVTX != 0) {
+            let _ = call("rmdir", || std::fs::remove_dir(bus));
         }
+    }
+
+    /// As [`clear`](Self::clear), of directories in which there was nothing: only where nothing else can have made them.
+    pub(crate) fn clear_bare(&self) {
+        if self.is_at_home() {
+            self.clear();
+        }
+    }
+
+    /// Whether it is in a directory that bears framebus's name. What has the shape of ours there is ours; anywhere else, an empty
+    /// directory may be anybody's, such as `/run/lock/subsys`.
+    pub(crate) fn is_at_home(&self) -> bool {
+        self.path.ancestors().nth(2).is_some_and(is_home)
+    }
+
+    /// Whether both directories have the rights that we give them.
+    pub(crate) fn has_our_rights(&self) -> bool {
+        let has = |path: &Path, mode| {
+            let status = call("stat", || std::fs::symlink_metadata(path));
+            status.is_ok_and(|status| status.is_dir() && status.mode() & 0o7777 == mode)
+        };
+        self.path.parent().is_some_and(|bus| has(bus, SHARED_DIRECTORY)) && has(&self.path, STREAM_DIRECTORY)
     }
 
     pub(crate) fn find(&self, part: Part) -> Result<Option<FileSegment>, CallError> {
@@ -100,7 +130,9 @@ impl StreamDirectory {
             let _ = std::fs::remove_file(&trial);
         })?;
         if part != Part::Trial {
-            call("rename", || std::fs::rename(&trial, &path))?;
+            call("rename", || std::fs::rename(&trial, &path)).inspect_err(|_| {
+                let _ = std::fs::remove_file(&trial);
+            })?;
         }
         Ok(FileSegment { path, ..segment })
     }
@@ -121,12 +153,17 @@ impl StreamDirectory {
         Ok(FileSegment { number: number_of(&status), path: path.to_owned() })
     }
 
-    /// The names of all that is in it.
+    /// The names of all that is in it; none where it is not there.
     pub(crate) fn entries(&self) -> Result<Vec<String>, CallError> {
         names_in(&self.path)
     }
 
-    /// The directories of buses in which nothing is. Ours are open to all, as no directory is by chance.
+    /// Whether there is anything in it that is no part of a stream.
+    pub(crate) fn has_others(&self) -> Result<bool, CallError> {
+        Ok(self.entries()?.iter().any(|entry| !["frames", "places", "new", "lock"].contains(&entry.as_str())))
+    }
+
+    /// The directories in which nothing is, and which have a name and the rights of a bus's. So have others: `/var/tmp`, `/run/lock`.
     pub(crate) fn empty_buses(directory: &Path) -> Result<Vec<(PathBuf, std::fs::Metadata)>, CallError> {
         let mut empty = Vec::new();
         for bus in names_in(directory)? {
@@ -219,7 +256,8 @@ fn make_directory(path: &Path, mode: u32) -> Result<bool, CallError> {
 /// Names of the entries of a directory, where there is one.
 fn names_in(directory: &Path) -> Result<Vec<String>, CallError> {
     match call("opendir", || std::fs::read_dir(directory)) {
-        Ok(entries) => Ok(entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect()),
+        // What is no text is no name of ours, and does not count as nothing.
+        Ok(entries) => Ok(entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()),
         Err(error) if error.errno() == Some(libc::ENOENT) => Ok(Vec::new()),
         Err(error) => Err(error),
     }
@@ -250,6 +288,22 @@ pub(crate) fn open_number(path: &Path, number: i32, write: bool) -> Result<(File
         return Err(CallError { call: "open", source: io::Error::from_raw_os_error(libc::ESTALE) });
     }
     Ok((file, status))
+}
+
+/// Unlinks a file of this number. The kernel removes by name alone, so it is looked at directly before.
+///
+/// # Errors
+/// ESTALE where the name is another file's by now.
+pub(crate) fn unlink_number(path: &Path, number: i32) -> Result<(), CallError> {
+    if number_of(&call("stat", || std::fs::symlink_metadata(path))?) != number {
+        return Err(CallError { call: "unlink", source: io::Error::from_raw_os_error(libc::ESTALE) });
+    }
+    call("unlink", || std::fs::remove_file(path))
+}
+
+/// Whether this is the directory of the file backend where none is given.
+pub(crate) fn is_home(directory: &Path) -> bool {
+    directory == Path::new(DEFAULT_DIRECTORY)
 }
 
 /// Maps a file at the address, or elsewhere, where something is mapped there.
@@ -346,8 +400,9 @@ impl FileSegment {
         set_access(&file, &status, mode, group)
     }
 
+    /// Takes its name away, where it still has it: what another publisher has put there meanwhile stays.
     pub(crate) fn remove(&self) -> Result<(), CallError> {
-        call("unlink", || std::fs::remove_file(&self.path))
+        unlink_number(&self.path, self.number)
     }
 }
 
@@ -366,4 +421,27 @@ pub(crate) fn set_access(
         call("chmod", || file.set_permissions(std::fs::Permissions::from_mode(mode)))?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_removed_only_while_it_has_its_name() {
+        let name = StreamName::new(&format!("test-{}-number", std::process::id()), "front").unwrap();
+        let directory = StreamDirectory::of(&std::env::temp_dir(), &name);
+        directory.prepare().unwrap();
+        let first = directory.create(Part::Frames, PAGE_BYTES, 0o600).unwrap();
+        // As long as it is open, its number is nobody else's.
+        let _mapping = first.attach_read().unwrap();
+        std::fs::remove_file(first.path()).unwrap();
+        assert!(first.remove().unwrap_err().is_gone());
+        let second = directory.create(Part::Frames, PAGE_BYTES, 0o600).unwrap();
+        assert!(first.remove().unwrap_err().is_gone());
+        assert_eq!(directory.find(Part::Frames).unwrap(), Some(second.clone()), "another one's stays");
+        second.remove().unwrap();
+        directory.clear();
+        assert!(!directory.path().parent().unwrap().exists());
+    }
 }

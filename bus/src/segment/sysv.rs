@@ -129,7 +129,7 @@ fn attach(id: SegmentId, address: *const libc::c_void, flags: libc::c_int) -> Re
 /// Bit of the mode of a segment that was removed and is still attached (shmctl(2)).
 const SHM_DEST: u32 = 0o1000;
 
-/// All segments of this IPC namespace, from /proc/sysvipc/shm (sysvipc(7)), also those that may not be read.
+/// All segments of this IPC namespace that have a key, from /proc/sysvipc/shm (sysvipc(7)), also those that may not be read.
 pub(crate) fn all() -> Result<Vec<Row>, CallError> {
     let table = call("read(/proc/sysvipc/shm)", || std::fs::read_to_string("/proc/sysvipc/shm"))?;
     // key shmid perms size cpid lpid nattch uid gid cuid cgid atime dtime ctime rss swap
@@ -140,9 +140,14 @@ pub(crate) fn all() -> Result<Vec<Row>, CallError> {
             // An ended epoch of which somebody still holds a frame: it has no key any more.
             return None;
         }
+        let key = columns.first()?.parse().ok()?;
+        if key == libc::IPC_PRIVATE {
+            // Never ours: those of X11, of databases. To attach it would count as a use of theirs.
+            return None;
+        }
         Some(Row {
             frames: Segment::SysV(SegmentId(columns.get(1)?.parse().ok()?)),
-            key: columns.first()?.parse().ok()?,
+            key,
             bytes: columns.get(3)?.parse().ok()?,
             mode: mode & 0o777,
             uid: columns.get(7)?.parse().ok()?,

@@ -15,7 +15,7 @@ use crate::fate::{Event, Fate};
 use crate::layout::{Account, FrameInfo, PlaceCounters};
 use crate::place::SubscriberCounters;
 use crate::ring::Ring;
-use crate::sync::PrivateU64;
+use crate::sync::PlainU64;
 use crate::wait::PredictionCounters;
 
 const MEASURED_EVERY_NS: u64 = 100_000;
@@ -188,7 +188,7 @@ impl Accounts {
 }
 
 /// Adds 1 to a number of our own, and shows it.
-fn count(own: &mut u64, shared: &PrivateU64) {
+fn count(own: &mut u64, shared: &PlainU64) {
     *own += 1;
     shared.store(*own, Relaxed);
 }
@@ -205,7 +205,7 @@ pub(crate) fn begin_account(account: &Account, earlier: Option<&Account>) {
 
 impl Account {
     /// What goes on over epochs, besides the histograms.
-    fn numbers(&self) -> [&PrivateU64; 9] {
+    fn numbers(&self) -> [&PlainU64; 9] {
         let Self { hit, early, late, spun_ns, too_old, too_many_skipped, stale, max_age_ns, max_skipped, .. } = self;
         [hit, early, late, spun_ns, too_old, too_many_skipped, stale, max_age_ns, max_skipped]
     }

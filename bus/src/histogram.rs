@@ -32,7 +32,7 @@ impl HistogramWords {
     #[inline]
     pub(crate) fn count(&self, ns: u64) {
         // Plain stores: only the owner of the place writes, and it may not pay for locked instructions.
-        let bump = |word: &crate::sync::PrivateU64, by: u64| word.store(word.load(Relaxed).wrapping_add(by), Relaxed);
+        let bump = |word: &crate::sync::PlainU64, by: u64| word.store(word.load(Relaxed).wrapping_add(by), Relaxed);
         bump(&self.buckets[bucket(ns)], 1);
         bump(&self.sum_ns, ns);
         if ns > self.longest_ns.load(Relaxed) {
@@ -140,7 +140,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn words() -> Box<HistogramWords> {
-        let zero = || crate::sync::PrivateU64::new(0);
+        let zero = || crate::sync::PlainU64::new(0);
         Box::new(HistogramWords { buckets: std::array::from_fn(|_| zero()), sum_ns: zero(), longest_ns: zero() })
     }
 

@@ -22,7 +22,7 @@ use std::ptr::NonNull;
 use crate::attach::Attachment;
 use crate::layout::MAX_HELD;
 use crate::sync::Ordering::{AcqRel, Acquire, Relaxed};
-use crate::sync::{Arc, PrivateU64};
+use crate::sync::{Arc, PlainU64};
 
 const FREE: u64 = 0;
 const HELD: u64 = 1;
@@ -37,11 +37,11 @@ const fn state(pin_use: u64) -> u64 {
 
 /// How this process uses the pins of its place. The shared pins say the same to the publisher; but others could
 /// overwrite those, and not these.
-pub(crate) struct PinUses([PrivateU64; MAX_HELD as usize]);
+pub(crate) struct PinUses([PlainU64; MAX_HELD as usize]);
 
 impl PinUses {
     pub(crate) fn new() -> Self {
-        Self(std::array::from_fn(|_| PrivateU64::new(FREE)))
+        Self(std::array::from_fn(|_| PlainU64::new(FREE)))
     }
 
     /// The first of `pins` pins that no frame uses.

@@ -18,7 +18,7 @@
 //!
 //! Whoever may find memory of a stranger reads only plain integers here: every bit pattern of every field is valid.
 
-use crate::sync::{AtomicU32, AtomicU64, PrivateU64};
+use crate::sync::{AtomicU32, AtomicU64, PlainU64};
 use std::cell::UnsafeCell;
 use std::mem::size_of;
 
@@ -168,12 +168,12 @@ pub(crate) struct PublisherStats {
 
 /// What became of frames: an event of [`ring`](crate::ring), whose words [`fate`](crate::fate) explains.
 #[repr(C, align(64))]
-pub(crate) struct EventWords(pub [PrivateU64; EVENT_WORDS]);
+pub(crate) struct EventWords(pub [PlainU64; EVENT_WORDS]);
 
 /// The publisher's events. Its lease's holder writes.
 #[repr(C, align(64))]
 pub(crate) struct PublisherEvents {
-    pub head: PrivateU64,
+    pub head: PlainU64,
     pub events: [EventWords; 32],
 }
 
@@ -304,23 +304,23 @@ pub(crate) struct PlaceCounters {
 #[repr(C, align(4096))]
 pub(crate) struct Account {
     /// By pin: when its frame was taken, ns, or earlier; a pin that holds nothing says nothing.
-    pub held_since_ns: [PrivateU64; MAX_HELD as usize],
+    pub held_since_ns: [PlainU64; MAX_HELD as usize],
     /// As `PredictionCounters` has them.
-    pub hit: PrivateU64,
-    pub early: PrivateU64,
-    pub late: PrivateU64,
-    pub spun_ns: PrivateU64,
+    pub hit: PlainU64,
+    pub early: PlainU64,
+    pub late: PlainU64,
+    pub spun_ns: PlainU64,
     /// Violations of the contract below: frames too old, seconds in which too many were skipped, no new frame.
-    pub too_old: PrivateU64,
-    pub too_many_skipped: PrivateU64,
-    pub stale: PrivateU64,
+    pub too_old: PlainU64,
+    pub too_many_skipped: PlainU64,
+    pub stale: PlainU64,
     /// The contract: oldest age, ns, 0 none; most frames lost a second, plus 1, 0 none.
-    pub max_age_ns: PrivateU64,
-    pub max_skipped: PrivateU64,
+    pub max_age_ns: PlainU64,
+    pub max_skipped: PlainU64,
     /// What became of frames; number of events so far.
-    pub events_head: PrivateU64,
+    pub events_head: PlainU64,
     pub events: [EventWords; 8],
-    pub reserved: [PrivateU64; 16],
+    pub reserved: [PlainU64; 16],
     /// From a frame's publication until it was taken, ns.
     pub latencies: HistogramWords,
     /// From its capture until it was taken.
@@ -332,9 +332,9 @@ pub(crate) struct Account {
 /// See [`histogram`](crate::histogram).
 #[repr(C)]
 pub(crate) struct HistogramWords {
-    pub buckets: [PrivateU64; BUCKETS],
-    pub sum_ns: PrivateU64,
-    pub longest_ns: PrivateU64,
+    pub buckets: [PlainU64; BUCKETS],
+    pub sum_ns: PlainU64,
+    pub longest_ns: PlainU64,
 }
 
 /// Words of an event.

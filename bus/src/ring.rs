@@ -16,7 +16,7 @@
 
 use crate::layout::{EVENT_WORDS, EventWords};
 use crate::sync::Ordering::{Acquire, Relaxed, Release};
-use crate::sync::{PrivateU64, fence};
+use crate::sync::{PlainU64, fence};
 
 /// The words of an event; [`fate`](crate::fate) says what they mean.
 pub(crate) type Event = [u64; EVENT_WORDS];
@@ -25,7 +25,7 @@ pub(crate) type Event = [u64; EVENT_WORDS];
 #[derive(Clone, Copy)]
 pub(crate) struct Ring<'a> {
     /// Events written so far.
-    pub head: &'a PrivateU64,
+    pub head: &'a PlainU64,
     /// Event n is in n % their number.
     pub events: &'a [EventWords],
 }

@@ -1,12 +1,13 @@
 //! The atomics of the slot protocol, in one place.
 //!
-//! `slots.rs` and `keep.rs` take their atomics from here. The crate `bus/model` compiles the very same files against a
+//! `slots.rs`, `keep.rs` and `ring.rs` take their atomics from here. The crate `bus/model` compiles the very same files against a
 //! `sync` of loom's atomics, so what is model-checked is the code that
 //! runs, not a copy of it.
 
 pub(crate) use std::sync::Arc;
-/// A word in this process's own memory, which no other process sees: a step of tests is none.
-pub(crate) use std::sync::atomic::AtomicU64 as PrivateU64;
+/// A word whose stores are no steps of tests: one in this process's own memory, or one of an account, a ring or a histogram, on which
+/// nothing rests. To be killed between two of those costs a count or an event.
+pub(crate) use std::sync::atomic::AtomicU64 as PlainU64;
 pub(crate) use std::sync::atomic::Ordering;
 #[cfg(not(feature = "steps"))]
 pub(crate) use std::sync::atomic::{AtomicU32, AtomicU64};

@@ -386,12 +386,12 @@ mod tests {
     use crate::layout::EventWords;
     use crate::ring::Ring;
     use crate::sync::Ordering::Relaxed;
-    use crate::sync::PrivateU64;
+    use crate::sync::PlainU64;
 
     #[test]
     fn a_ring_whose_head_is_taken_back_while_it_is_read_has_lost_the_rest() {
-        let events: [EventWords; 8] = std::array::from_fn(|_| EventWords(std::array::from_fn(|_| PrivateU64::new(0))));
-        let head = PrivateU64::new(0);
+        let events: [EventWords; 8] = std::array::from_fn(|_| EventWords(std::array::from_fn(|_| PlainU64::new(0))));
+        let head = PlainU64::new(0);
         let ring = Ring { head: &head, events: &events };
         (0..5).for_each(|number| ring.write([number; 8]));
         let mut read = Vec::new();

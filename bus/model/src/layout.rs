@@ -1,6 +1,6 @@
 //! The words of the shared records that the protocol uses, on the heap.
 
-use crate::sync::{AtomicU32, AtomicU64, PrivateU64};
+use crate::sync::{AtomicU32, AtomicU64, PlainU64};
 
 pub(crate) struct Control {
     pub latest: AtomicU64,
@@ -25,7 +25,7 @@ pub(crate) struct Place {
 /// Words of an event; two can be torn.
 pub(crate) const EVENT_WORDS: usize = 2;
 
-pub(crate) struct EventWords(pub [PrivateU64; EVENT_WORDS]);
+pub(crate) struct EventWords(pub [PlainU64; EVENT_WORDS]);
 
 /// Pins that `keep.rs` looks after.
 pub(crate) const MAX_HELD: u32 = 1;

@@ -59,7 +59,7 @@ macro_rules! counted {
 counted!(AtomicU32, u32);
 counted!(AtomicU64, u64);
 /// Of one process alone; under loom a step like any other.
-pub(crate) use AtomicU64 as PrivateU64;
+pub(crate) use AtomicU64 as PlainU64;
 
 #[track_caller]
 pub(crate) fn fence(order: Ordering) {

@@ -6,17 +6,17 @@ use loom::thread;
 use super::super::ring::Ring;
 use crate::explore::{Size, explore};
 use crate::layout::{EVENT_WORDS, EventWords};
-use crate::sync::PrivateU64;
+use crate::sync::PlainU64;
 
 struct Memory {
-    head: PrivateU64,
+    head: PlainU64,
     events: Vec<EventWords>,
 }
 
 impl Memory {
     fn new(len: usize) -> Self {
-        let event = |_| EventWords(std::array::from_fn(|_| PrivateU64::new(0)));
-        Self { head: PrivateU64::new(0), events: (0..len).map(event).collect() }
+        let event = |_| EventWords(std::array::from_fn(|_| PlainU64::new(0)));
+        Self { head: PlainU64::new(0), events: (0..len).map(event).collect() }
     }
 
     fn ring(&self) -> Ring<'_> {

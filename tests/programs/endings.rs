@@ -153,10 +153,21 @@ fn text(from: &Mutex<Vec<u8>>) -> String {
     String::from_utf8_lossy(&from.lock().unwrap()).into_owned()
 }
 
+/// The tests may run under nohup(1), and what is ignored is inherited.
+fn hearing_hangups(command: &mut Command) -> &mut Command {
+    // SAFETY: signal is async-signal-safe, and nothing is allocated.
+    unsafe {
+        command.pre_exec(|| {
+            libc::signal(libc::SIGHUP, libc::SIG_DFL);
+            Ok(())
+        })
+    }
+}
+
 impl Process {
     fn start(mut command: Command) -> Self {
         let command = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
-        let mut child = command.spawn().unwrap();
+        let mut child = hearing_hangups(command).spawn().unwrap();
         let (stdout, stderr) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
         Self { child, stdout: collect(stdout), stderr: collect(stderr) }
     }
@@ -296,7 +307,7 @@ fn in_terminal(mut command: Command) -> (Reaped, File) {
             false => Err(std::io::Error::last_os_error()),
         });
     }
-    (Reaped(command.spawn().unwrap()), ours)
+    (Reaped(hearing_hangups(&mut command).spawn().unwrap()), ours)
 }
 
 /// A process that is killed when dropped.

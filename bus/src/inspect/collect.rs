@@ -105,9 +105,15 @@ pub fn collect(backend: &Backend, name: &StreamName, options: CollectOptions) ->
     if let Some(set) = found.as_ref().filter(|set| set.is_held(Holder::Publisher)) {
         return Err(KeepReason::Published(set.holder_pid(Holder::Publisher)));
     }
-    // Before the lease is claimed, which writes into a file.
-    look.is_ours()?;
-    look.is_unused(found.as_ref())?;
+    // Before the lease is claimed, which writes into a file. Of files it is first asked whose they are: to ask the kernel who has them
+    // mapped is felt by who opens them just then. Of an empty segment its creator says more than that it is empty.
+    if let Site::File(_) = site {
+        look.is_ours()?;
+        look.is_unused(found.as_ref())?;
+    } else {
+        look.is_unused(found.as_ref())?;
+        look.is_ours()?;
+    }
     if options.dry_run {
         return Ok(());
     }

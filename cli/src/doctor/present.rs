@@ -167,6 +167,8 @@ fn remains(demand: &Demand, streams: &[Stream], orphans: &[Orphan]) -> BTreeMap<
             Ok(()) | Err(KeepReason::Nothing | KeepReason::Published(_) | KeepReason::Read(_) | KeepReason::Mapped) => {
                 return Some((name.clone(), Remains::Ours));
             }
+            // Frames that prove nothing are empty, and their creator is dead.
+            Err(KeepReason::Unproven) => return Some((name.clone(), Remains::Ours)),
             // The caller knows more of these, from the kernel's table.
             Err(KeepReason::Stranger(Stranger::Foreign | Stranger::Collision { .. }) | KeepReason::System(_)) => {
                 return None;

@@ -112,6 +112,25 @@ pub(crate) fn explore_two_deaths(
     println!("{what}, {size}, {}: {pairs} pairs of places to die, {executions} executions", bound_text(bound));
 }
 
+/// Runs a check, which is the whole of a test, in a process of its own.
+///
+/// Loom maps and unmaps a stack for each thread of each execution. In one process, two checks at a time would wait for each other in the
+/// kernel, and take longer than one behind the other.
+pub(crate) fn alone(test: &str, check: fn()) {
+    const IS_ALONE: &str = "FRAMEBUS_MODEL_IS_ALONE";
+    if std::env::var_os(IS_ALONE).is_some() {
+        return check();
+    }
+    // The test runner leaves out the crate's name.
+    let (_, test) = test.split_once("::").unwrap();
+    let program = std::env::current_exe().unwrap();
+    let arguments = ["--exact", test, "--include-ignored", "--nocapture"];
+    let run = std::process::Command::new(program).args(arguments).env(IS_ALONE, "1").output().unwrap();
+    let told = [run.stdout, run.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
+    println!("{}{}", told[0], told[1]);
+    assert!(run.status.success() && told[0].contains("test result: ok. 1 passed"), "{test}: {}", run.status);
+}
+
 /// Places to die, and executions.
 fn deaths(bound: Bound, model: impl Fn(usize) -> bool + Sync + Send + 'static) -> (usize, u64) {
     let model = Arc::new(model);

@@ -43,14 +43,17 @@ mod as_it_is {
     use crate::checks::*;
 
     macro_rules! holds {
-        ($($subject:ident: $($check:ident)*;)*) => { $($( #[test] fn $check() { $subject::$check() } )*)* };
+        ($($subject:ident: $($check:ident)*;)*) => { $($(
+            #[test]
+            fn $check() { crate::explore::alone(concat!(module_path!(), "::", stringify!($check)), $subject::$check) }
+        )*)* };
     }
 
     macro_rules! holds_too {
         ($($subject:ident: $($check:ident)*;)*) => { $($(
             #[test]
             #[ignore = "takes its time: cargo test -p framebus-model -- --ignored heavy_"]
-            fn $check() { $subject::$check() }
+            fn $check() { crate::explore::alone(concat!(module_path!(), "::", stringify!($check)), $subject::$check) }
         )*)* };
     }
 

@@ -16,6 +16,8 @@ fn known() -> Vec<&'static str> {
         is_an_error::<framebus::BackendError>(),
         is_an_error::<framebus::GeometryError>(),
         is_an_error::<framebus::LoanError>(),
+        #[cfg(feature = "mark")]
+        is_an_error::<framebus::mark::MarkError>(),
         is_an_error::<framebus::NameError>(),
         is_an_error::<framebus::ObserveError>(),
         is_an_error::<framebus::OpenError>(),
@@ -24,8 +26,6 @@ fn known() -> Vec<&'static str> {
         is_an_error::<framebus::ShapeError>(),
         is_an_error::<framebus::SystemError>(),
         is_an_error::<framebus::WatchError>(),
-        #[cfg(feature = "mark")]
-        is_an_error::<framebus::mark::MarkError>(),
     ]
 }
 

@@ -4,10 +4,7 @@ use std::io::Write;
 
 use clap_complete::Shell;
 
-/// Prints a script by which a shell completes commands and options.
-///
-/// bash: put it into ~/.local/share/bash-completion/completions/framebus; zsh: as _framebus into a folder of $fpath; fish:
-/// into ~/.config/fish/completions/framebus.fish. Or for one session: source <(framebus completions bash)
+/// For whom.
 #[derive(clap::Args)]
 pub struct Arguments {
     /// Which shell.

@@ -62,8 +62,14 @@ enum Command {
     /// Runs streams for a long time under fire, or calmly, and reports each frame that was lost, and to whom.
     Soak(Box<soak::Arguments>),
     /// Writes the manual's pages.
+    ///
+    /// They are called framebus.1, framebus-producer.1 and so on. `man -l FILE` reads one; in a folder man1 of the manual's path,
+    /// such as /usr/local/share/man/man1, `man framebus-producer` finds it.
     Man(man::Arguments),
     /// Prints what a shell needs to complete command lines.
+    ///
+    /// For bash, put it into ~/.local/share/bash-completion/completions/framebus; for zsh, as _framebus into a folder of $fpath;
+    /// for fish, into ~/.config/fish/completions/framebus.fish. For one session of bash: source <(framebus completions bash)
     Completions(completions::Arguments),
     /// Cleans up behind a soak that was killed itself; the soak starts it.
     #[command(hide = true)]

@@ -11,8 +11,7 @@ use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, roman};
 use framebus_program::{Level, say};
 
-/// Writes the manual's pages: framebus.1, framebus-producer.1 and so on. `man -l FILE` reads them; into
-/// /usr/local/share/man/man1, `man framebus-producer` does.
+/// What the pages are to be written to.
 #[derive(clap::Args)]
 pub struct Arguments {
     /// Folder for all pages; it is made where it is missing [default: the first page goes to standard output]
@@ -71,7 +70,9 @@ fn page(command: clap::Command, version: &str, names: &[String]) -> std::io::Res
         man.render_subcommands_section(&mut text)?;
     }
     let mut roff = Roff::new();
-    list(&mut roff, "EXIT STATUS", &[&[("0", more.zero)], EXIT_STATUS, more.exit_status, &[more.signals]].concat());
+    let one = format!("{FAILED} {}", more.one);
+    let codes = [&[("0", more.zero), ("1", one.trim_end())], EXIT_STATUS, &[more.signals]].concat();
+    list(&mut roff, "EXIT STATUS", &codes);
     list(&mut roff, "ENVIRONMENT", &[more.environment, ENVIRONMENT].concat());
     list(&mut roff, "FILES", &[more.files, FILES].concat());
     if !more.examples.is_empty() {
@@ -105,8 +106,8 @@ fn list(roff: &mut Roff, heading: &str, entries: &[(&str, &str)]) {
 struct More {
     /// What exit code 0 means.
     zero: &'static str,
-    /// Exit codes of this command alone, or what else it means by one.
-    exit_status: &'static [(&'static str, &'static str)],
+    /// What else exit code 1 means.
+    one: &'static str,
     /// What a signal makes of it.
     signals: (&'static str, &'static str),
     environment: &'static [(&'static str, &'static str)],
@@ -115,10 +116,8 @@ struct More {
     examples: &'static [(&'static str, &'static str)],
 }
 
-const EXIT_STATUS: &[(&str, &str)] = &[
-    ("1", "Something failed; standard error says what, to what, and what to do about it."),
-    ("2", "The command line or the config is at fault."),
-];
+const FAILED: &str = "Something failed; standard error says what, to what, and what to do about it.";
+const EXIT_STATUS: &[(&str, &str)] = &[("2", "The command line or the config is at fault.")];
 /// Of a command that goes on until it is told to end.
 const IN_GOOD_ORDER: (&str, &str) = (
     "128 + N",
@@ -155,7 +154,7 @@ const CONFIG_FILE: (&str, &str) = ("./framebus.toml", "The config, where nothing
 fn more(command: &str) -> More {
     let all = More {
         zero: "All is well; also where Ctrl-C ended it, or where the reader of standard output has seen enough.",
-        exit_status: &[],
+        one: "",
         signals: IN_GOOD_ORDER,
         environment: &[],
         files: &[],
@@ -192,11 +191,8 @@ fn more(command: &str) -> More {
             ..all
         },
         "viewer" => More {
-            exit_status: &[(
-                "1",
-                "Also where --verify found a torn frame, or where, with --enforce, the contract was not kept: a frame was too old when \
+            one: "Also where --verify found a torn frame, or where, with --enforce, the contract was not kept: a frame was too old when \
                  it was taken, too many were skipped, none came, or the producer waited for this viewer no longer.",
-            )],
             environment: &[CONFIG, TOKEN],
             files: &[CONFIG_FILE],
             examples: &[
@@ -215,28 +211,22 @@ fn more(command: &str) -> More {
             ..all
         },
         "ls" => More {
-            exit_status: &[("1", "Also where some streams can not be seen; the others are listed.")],
+            one: "Also where some streams can not be seen; the others are listed.",
             examples: &[("One bus:", "framebus ls robot/"), ("For a program:", "framebus ls --json")],
             ..quick
         },
         "rm" => More {
-            exit_status: &[("1", "Also where a stream was not there, or is in use; the others are removed.")],
+            one: "Also where a stream was not there, or is in use; the others are removed.",
             examples: &[("All that a crashed run left of a bus:", "framebus rm robot")],
             ..quick
         },
         "gc" => More {
-            exit_status: &[(
-                "1",
-                "Also where some streams can not be seen, or a system call failed; the others are removed.",
-            )],
+            one: "Also where some streams can not be seen, or a system call failed; the others are removed.",
             examples: &[("What provably nobody uses:", "framebus gc")],
             ..quick
         },
         "top" => More {
-            exit_status: &[(
-                "1",
-                "With --once and --json, also where some streams can not be seen; the others are shown.",
-            )],
+            one: "With --once and --json, also where some streams can not be seen; the others are shown.",
             examples: &[
                 ("One look, as text:", "framebus top --once"),
                 ("An object a stream every ten seconds:", "framebus top --json --interval 10"),
@@ -258,7 +248,7 @@ fn more(command: &str) -> More {
         },
         "soak" => More {
             zero: "All promises were kept.",
-            exit_status: &[("1", "Also where a promise was broken: the verdict says which, when, and by whom.")],
+            one: "Also where a promise was broken: the verdict says which, when, and by whom.",
             examples: &[
                 ("A storm of half an hour:", "framebus soak --minutes 30"),
                 (

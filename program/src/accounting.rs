@@ -68,8 +68,13 @@ fn held_then(one: &SubscriberStatus) -> Option<u64> {
 /// What the publisher counted, for people: a line or two.
 pub fn stream_lines(stream: &StreamStatus) -> Vec<String> {
     let counters = &stream.counters;
+    // Of the epochs before, nothing says how many of their numbers were published.
+    let from = match stream.base_sequence {
+        0 => String::new(),
+        base => format!(" from frame {} on", base + 1),
+    };
     let mut counted = format!(
-        "published {}, refused {}, abandoned {}, late {}",
+        "published {}{from}, refused {}, abandoned {}, late {}",
         published(stream),
         counters.refused,
         counters.abandoned,

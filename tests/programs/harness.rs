@@ -158,8 +158,7 @@ impl Running {
     pub fn next_object(&self) -> Value {
         self.objects.recv_timeout(WATCHDOG).unwrap_or_else(|reason| {
             let said = self.stderr.recv_timeout(Duration::from_secs(1));
-            let status = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap_or_default();
-            panic!("the process prints no further object: {reason}; it said: {} {status}", said.unwrap_or_default())
+            panic!("the process prints no further object: {reason}; it said: {}", said.unwrap_or_default())
         })
     }
 

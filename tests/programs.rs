@@ -49,10 +49,14 @@ mod modes;
 mod namespaces;
 #[path = "programs/operations.rs"]
 mod operations;
+#[path = "programs/ours.rs"]
+mod ours;
 #[path = "programs/pipes.rs"]
 mod pipes;
 #[path = "programs/removed.rs"]
 mod removed;
+#[path = "programs/rm.rs"]
+mod rm;
 #[path = "programs/scribblers.rs"]
 mod scribblers;
 #[path = "programs/signals.rs"]

@@ -24,8 +24,12 @@ mod ls;
 mod modes;
 #[path = "programs/namespaces.rs"]
 mod namespaces;
+#[path = "programs/ours.rs"]
+mod ours;
 #[path = "programs/pipes.rs"]
 mod pipes;
+#[path = "programs/rm.rs"]
+mod rm;
 #[path = "programs/scribblers.rs"]
 mod scribblers;
 #[path = "programs/signals.rs"]

@@ -63,7 +63,6 @@ mod options;
 mod place;
 #[allow(unsafe_code)] // a page that the kernel wipes at fork
 mod process;
-#[allow(unsafe_code)] // slots are written under a claim
 mod publisher;
 #[cfg(feature = "records")]
 mod record;
